@@ -1,0 +1,102 @@
+package audit
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/netip"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of an event's texts, in bytes. A longer text is cut rather than
+// refused: no value makes a write fail.
+const (
+	maxID     = 191 // of ids, types and other short names
+	maxLabel  = 500
+	maxReason = 4000
+)
+
+// clean makes every text of the event one that each database can store.
+func (e *Event) clean() {
+	e.Workspace = cleanID(e.Workspace)
+	e.Actor = cleanActor(e.Actor)
+	e.Initiator = cleanActor(e.Initiator)
+	e.Operation = Operation(cleanID(string(e.Operation)))
+	e.Origin = Origin(cleanID(string(e.Origin)))
+	e.Entity.Type = EntityType(cleanID(string(e.Entity.Type)))
+	e.Entity.ID = cleanID(e.Entity.ID)
+	e.Entity.Owner = cleanID(e.Entity.Owner)
+	e.Entity.Label = cleanText(e.Entity.Label, maxLabel)
+	e.Ownership = Ownership(cleanID(string(e.Ownership)))
+	e.Request.ID = cleanID(e.Request.ID)
+	e.Request.Address = cleanID(e.Request.Address)
+	e.Request.Agent = cleanText(e.Request.Agent, maxLabel)
+	e.Reason = cleanText(e.Reason, maxReason)
+	for i := range e.Changes {
+		c := &e.Changes[i]
+		c.Before.Label = cleanText(c.Before.Label, maxLabel)
+		c.After.Label = cleanText(c.After.Label, maxLabel)
+	}
+}
+
+func cleanActor(a Actor) Actor {
+	return Actor{Kind: ActorKind(cleanID(string(a.Kind))), ID: cleanID(a.ID), Name: cleanText(a.Name, maxLabel)}
+}
+
+// cleanText makes s valid UTF-8 without NUL, which PostgreSQL cannot store, and
+// cuts it to at most limit bytes with an ellipsis.
+func cleanText(s string, limit int) string {
+	if len(s) <= limit && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+		return s
+	}
+	if len(s) > limit {
+		s = s[:limit-len("…")]
+		for i := 0; i < utf8.UTFMax && len(s) > 0; i++ {
+			if r, size := utf8.DecodeLastRuneInString(s); r != utf8.RuneError || size > 1 {
+				break
+			}
+			s = s[:len(s)-1]
+		}
+		s += "…"
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// cleanID is cleanText for what is compared: a text that has to be changed ends
+// in a digest of the original, so that two of them stay two.
+func cleanID(s string) string {
+	if len(s) <= maxID && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+		return s
+	}
+	digest := sha256.Sum256([]byte(s))
+	return cleanText(s, maxID-2*sha256.Size-1) + "#" + hex.EncodeToString(digest[:])
+}
+
+// personal reduces a request to what the config lets be kept of it.
+func (r *Recorder) personal(req Request) Request {
+	if !r.cfg.RecordAgent {
+		req.Agent = ""
+	}
+	if r.cfg.ShortenAddresses && req.Address != "" {
+		req.Address = network(req.Address)
+	}
+	return req
+}
+
+// network is the address without the part that names one client.
+func network(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return ""
+	}
+	ip = ip.Unmap().WithZone("")
+	bits := 24
+	if ip.Is6() {
+		bits = 48
+	}
+	p, err := ip.Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return p.Addr().String()
+}

@@ -1,0 +1,2 @@
+// Package audit records who changed what in a Go backend.
+package audit

@@ -1,0 +1,191 @@
+package audit
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Filter says which events are wanted. Its fields are joined by "and", the
+// elements of one field by "or"; an empty field asks for nothing. Only
+// Workspace is required: an event is never found from another workspace.
+//
+// The zero Filter is not valid. A Filter is a value; it is never changed by
+// what it is passed to.
+type Filter struct {
+	// Workspace is the workspace that is read.
+	Workspace string
+	// From and To bound the time: From <= time < To. Zero is open.
+	From, To time.Time
+	// IDs are the events themselves.
+	IDs []uuid.UUID
+	// Actors are the authors, compared by kind and id; see [Actor.Same].
+	Actors []Actor
+	// Actions are kinds of actions; see [Catalog.Actions] for those that
+	// people name by a label or a code.
+	Actions []Action
+	// Types are the entity types.
+	Types []EntityType
+	// Entities are the records, compared by type and id.
+	Entities []Entity
+	// Owners are the ids of the users whom the records belonged to.
+	Owners []string
+	// Origins are the ways by which changes came in; the empty Origin finds
+	// events of unknown origin.
+	Origins []Origin
+	// Fields are the names of changed fields; see [Change.Field].
+	Fields []string
+	// Causes are the events that led to those wanted.
+	Causes []uuid.UUID
+	// ChangeSets are the transactions, or the stories joined by [WithChangeSet].
+	ChangeSets []uuid.UUID
+	// Text is a part of the record's label. ASCII letters are compared without
+	// regard to case; whether others are is up to the database.
+	Text string
+}
+
+// Action is a kind of action: what an event's parts have to be. An empty part
+// asks for nothing, except that an empty Origin within Origins finds events of
+// unknown origin.
+type Action struct {
+	Type      EntityType
+	Operation Operation
+	Origins   []Origin
+	Ownership Ownership
+}
+
+// Position is a place in the order of events: newest first, by time, then by
+// id. The zero Position lies before the newest event.
+type Position struct {
+	Time time.Time
+	ID   uuid.UUID
+}
+
+// Position returns the event's place in the order of events.
+func (e Event) Position() Position { return Position{Time: e.Time, ID: e.ID} }
+
+// IsZero reports whether p lies before the newest event.
+func (p Position) IsZero() bool { return p.Time.IsZero() && p.ID == uuid.Nil }
+
+// Compare orders positions as reports do: it is negative if p comes before q,
+// which is to say that p is newer.
+func (p Position) Compare(q Position) int {
+	switch {
+	case p == q:
+		return 0
+	case p.IsZero():
+		return -1
+	case q.IsZero():
+		return 1
+	}
+	if c := q.Time.Compare(p.Time); c != 0 {
+		return c
+	}
+	return bytes.Compare(q.ID[:], p.ID[:])
+}
+
+// maxFilterValues bounds the elements of one field of a filter, so that no
+// database refuses the statement for its number of variables.
+const maxFilterValues = 1000
+
+// Validate returns an error that wraps [ErrInvalidFilter] and names the field
+// if the filter cannot be answered. It does not know which entity types and
+// operations exist, for both are open sets; [Catalog.Validate] does.
+func (f Filter) Validate() error {
+	invalid := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s", ErrInvalidFilter, fmt.Sprintf(format, args...))
+	}
+	if f.Workspace == "" {
+		return invalid("Workspace is empty; every read names its workspace")
+	}
+	if !f.From.IsZero() && !f.To.IsZero() && f.From.After(f.To) {
+		return invalid("From %s is after To %s", f.From.Format(time.RFC3339), f.To.Format(time.RFC3339))
+	}
+	for _, n := range []struct {
+		field string
+		count int
+	}{
+		{"IDs", len(f.IDs)}, {"Actors", len(f.Actors)}, {"Actions", len(f.Actions)}, {"Types", len(f.Types)},
+		{"Entities", len(f.Entities)}, {"Owners", len(f.Owners)}, {"Origins", len(f.Origins)},
+		{"Fields", len(f.Fields)}, {"Causes", len(f.Causes)}, {"ChangeSets", len(f.ChangeSets)},
+	} {
+		if n.count > maxFilterValues {
+			return invalid("%s has %d elements, more than %d", n.field, n.count, maxFilterValues)
+		}
+	}
+	for i, a := range f.Actors {
+		if a.IsZero() {
+			return invalid("Actors[%d] names nobody; use audit.Unknown for events without an author", i)
+		}
+	}
+	for i, a := range f.Actions {
+		if a.Type == "" && a.Operation == "" && len(a.Origins) == 0 && a.Ownership == "" {
+			return invalid("Actions[%d] is empty; leave it out to ask for every action", i)
+		}
+		if a.Ownership != OwnershipNone && a.Ownership != OwnershipSelf && a.Ownership != OwnershipOther {
+			return invalid("Actions[%d] has the unknown ownership %q, use self or other", i, a.Ownership)
+		}
+		if len(a.Origins) > maxFilterValues {
+			return invalid("Actions[%d] has %d origins, more than %d", i, len(a.Origins), maxFilterValues)
+		}
+	}
+	for i, e := range f.Entities {
+		if e.Type == "" || e.ID == "" {
+			return invalid("Entities[%d] needs a type and an id", i)
+		}
+	}
+	if slices.Contains(f.Types, "") {
+		return invalid("Types holds an empty type")
+	}
+	if slices.Contains(f.Fields, "") {
+		return invalid("Fields holds an empty name")
+	}
+	return nil
+}
+
+// Matches reports whether the filter finds the event. Stores that do not
+// translate the filter into a language of their own use it.
+func (f Filter) Matches(e Event) bool {
+	return e.Workspace == f.Workspace &&
+		(f.From.IsZero() || !e.Time.Before(f.From)) &&
+		(f.To.IsZero() || e.Time.Before(f.To)) &&
+		in(f.IDs, e.ID) &&
+		oneOf(f.Actors, e.Actor.Same) &&
+		oneOf(f.Actions, func(a Action) bool { return a.matches(e) }) &&
+		in(f.Types, e.Entity.Type) &&
+		oneOf(f.Entities, func(n Entity) bool { return n.Type == e.Entity.Type && n.ID == e.Entity.ID }) &&
+		in(f.Owners, e.Entity.Owner) &&
+		in(f.Origins, e.Origin) &&
+		oneOf(f.Fields, func(name string) bool {
+			return slices.ContainsFunc(e.Changes, func(c Change) bool { return c.Field == name })
+		}) &&
+		in(f.Causes, e.Cause) &&
+		in(f.ChangeSets, e.ChangeSet) &&
+		(f.Text == "" || strings.Contains(lowerASCII(e.Entity.Label), lowerASCII(f.Text)))
+}
+
+func (a Action) matches(e Event) bool {
+	return (a.Type == "" || a.Type == e.Entity.Type) &&
+		(a.Operation == "" || a.Operation == e.Operation) &&
+		in(a.Origins, e.Origin) &&
+		(a.Ownership == "" || a.Ownership == e.Ownership)
+}
+
+func in[T comparable](wanted []T, v T) bool { return len(wanted) == 0 || slices.Contains(wanted, v) }
+
+func oneOf[T any](wanted []T, is func(T) bool) bool {
+	return len(wanted) == 0 || slices.ContainsFunc(wanted, is)
+}
+
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,294 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// DefaultWorkspace is the workspace of programs that have one tenant.
+const DefaultWorkspace = "default"
+
+// Config is how a [Recorder] works. The zero Config, and a nil one, record
+// everything into the workspace [DefaultWorkspace].
+type Config struct {
+	// Gate decides what is recorded. Nil records everything that reaches the
+	// Recorder; with hooks that is every registered type.
+	Gate Gate
+
+	// Workspace is the workspace of what names none, neither by its record nor
+	// by its context. Defaults to DefaultWorkspace.
+	Workspace string
+
+	// Now is the clock. It is cut to microseconds and read once per statement.
+	// Defaults to time.Now.
+	Now func() time.Time
+
+	// NewID makes the id of an event from the event's own time. It must never
+	// make one twice. Defaults to version 7 UUIDs, which rise within a
+	// Recorder even if the clock steps back.
+	NewID func(t time.Time) uuid.UUID
+
+	// RequireActor makes a change without an actor in its context fail with
+	// ErrNoActor. Defaults to recording Unknown as the actor.
+	RequireActor bool
+
+	// AllowWorkspaceMismatch lets a record be changed from the context of
+	// another workspace; the event belongs to the record's. Defaults to
+	// refusing that with ErrWorkspaceMismatch.
+	AllowWorkspaceMismatch bool
+
+	// RecordAgent keeps Request.Agent. Defaults to dropping it: it is personal
+	// data of little use.
+	RecordAgent bool
+
+	// ShortenAddresses keeps of Request.Address only the network: the first
+	// three bytes of an IPv4 address, the first six of an IPv6 one. An address
+	// that does not parse is dropped. Defaults to keeping it whole.
+	ShortenAddresses bool
+}
+
+// Recorder completes events and hands them to a [Store]. Applications that use
+// hooks make one and pass it on; what no hook can see they record themselves,
+// with [Recorder.Record] or [Recorder.RecordTx].
+//
+// A Recorder is safe for use by several goroutines at once, and starts none.
+type Recorder struct {
+	store Store
+	cfg   Config
+	ids   idSource
+}
+
+// New returns a Recorder that writes to store. A nil cfg is the zero [Config].
+// A nil store is an error.
+func New(store Store, cfg *Config) (*Recorder, error) {
+	if store == nil {
+		return nil, errors.New("audit: New needs a store, got nil")
+	}
+	r := &Recorder{store: store}
+	if cfg != nil {
+		r.cfg = *cfg
+	}
+	if r.cfg.Workspace == "" {
+		r.cfg.Workspace = DefaultWorkspace
+	}
+	if r.cfg.Now == nil {
+		r.cfg.Now = time.Now
+	}
+	return r, nil
+}
+
+// Store returns the store that the Recorder writes to.
+func (r *Recorder) Store() Store { return r.store }
+
+// Record completes the events as [Recorder.Stamp] does and appends those that
+// the gate lets through, all or none. It is for what no hook sees: a login, an
+// approval, a change in another system.
+func (r *Recorder) Record(ctx context.Context, events ...Event) error {
+	events, err := r.admit(ctx, nil, events)
+	if err != nil || len(events) == 0 {
+		return err
+	}
+	if err := r.store.Append(ctx, events); err != nil {
+		return fmt.Errorf("%w: %w", ErrAuditFailed, err)
+	}
+	return nil
+}
+
+// RecordTx is [Recorder.Record] inside the caller's transaction: the events
+// exist if and only if tx is committed. It returns errors.ErrUnsupported if
+// the store is not a [TxStore].
+func (r *Recorder) RecordTx(ctx context.Context, tx DBTX, events ...Event) error {
+	store, ok := r.store.(TxStore)
+	if !ok {
+		return fmt.Errorf("audit: a store of type %T cannot write inside a transaction, use Record: %w", r.store, errors.ErrUnsupported)
+	}
+	events, err := r.admit(ctx, tx, events)
+	if err != nil || len(events) == 0 {
+		return err
+	}
+	if err := store.AppendTx(ctx, tx, events); err != nil {
+		return fmt.Errorf("%w: %w", ErrAuditFailed, err)
+	}
+	return nil
+}
+
+// admit returns stamped copies of the events that the gate lets through.
+func (r *Recorder) admit(ctx context.Context, tx DBTX, events []Event) ([]Event, error) {
+	admitted := make([]Event, 0, len(events))
+	for _, e := range events {
+		workspace, err := r.Workspace(ctx, e.Workspace)
+		if err != nil {
+			return nil, err
+		}
+		on, err := r.Records(ctx, tx, workspace, e.Entity.Type)
+		if err != nil {
+			return nil, err
+		}
+		if on {
+			e.Workspace = workspace
+			admitted = append(admitted, e)
+		}
+	}
+	return admitted, r.Stamp(ctx, admitted)
+}
+
+// Records asks the gate; see [Gate.Records]. Events of the audit log's own
+// administration are always recorded. A gate that fails or panics makes an
+// error that wraps [ErrAuditFailed].
+func (r *Recorder) Records(ctx context.Context, tx DBTX, workspace string, t EntityType) (on bool, err error) {
+	if r.cfg.Gate == nil || t == TypeSettings {
+		return true, nil
+	}
+	defer recovered(&err, "gate")
+	on, err = r.cfg.Gate.Records(ctx, tx, workspace, t)
+	if err != nil {
+		return false, fmt.Errorf("%w: gate: %w", ErrAuditFailed, err)
+	}
+	return on, nil
+}
+
+// Workspace settles the workspace of a record: its own if it names one, else
+// the context's, else [Config.Workspace]. It returns [ErrWorkspaceMismatch] if
+// record and context name different ones, unless the config allows it.
+func (r *Recorder) Workspace(ctx context.Context, own string) (string, error) {
+	of := WorkspaceFrom(ctx)
+	switch {
+	case own == "" && of == "":
+		return r.cfg.Workspace, nil
+	case own == "":
+		return of, nil
+	case of != "" && of != own && !r.cfg.AllowWorkspaceMismatch:
+		return "", fmt.Errorf("%w: the record is in %q, the context in %q; set audit.WithWorkspace to the record's, or Config.AllowWorkspaceMismatch", ErrWorkspaceMismatch, own, of)
+	}
+	return own, nil
+}
+
+// Stamp completes events in place, as those of one statement: what the caller
+// left out comes from the context and the config. It sets time, id, workspace,
+// actor, initiator, origin, change set, request, reason, schema version and,
+// if the entity has an owner, the ownership. It does not ask the gate and does
+// not write; hooks do that.
+//
+// A time entry created by its owner without an origin is manual.
+//
+// It returns [ErrNoActor] as [Config.RequireActor] says, and [ErrInvalidEvent]
+// for an event without entity type, entity id or operation.
+func (r *Recorder) Stamp(ctx context.Context, events []Event) (err error) {
+	if len(events) == 0 {
+		return nil
+	}
+	defer recovered(&err, "clock or id")
+	from := carried(ctx)
+	from.request = r.personal(from.request)
+	now := r.cfg.Now().UTC().Truncate(time.Microsecond)
+	tick := int64(0)
+	if r.cfg.NewID == nil {
+		tick = r.ids.take(now, len(events))
+	}
+	for i := range events {
+		e := &events[i]
+		if e.Entity.Type == "" || e.Entity.ID == "" || e.Operation == "" {
+			return invalidEvent("event %d of %d needs an entity type, an entity id and an operation", i+1, len(events))
+		}
+		r.identify(e, now, tick+int64(i))
+		if e.Workspace == "" {
+			if e.Workspace, err = r.Workspace(ctx, ""); err != nil {
+				return err
+			}
+		}
+		if err := r.attribute(e, from); err != nil {
+			return err
+		}
+		e.clean()
+	}
+	return nil
+}
+
+// identify sets time, id and version of an event that lacks them.
+func (r *Recorder) identify(e *Event, now time.Time, tick int64) {
+	own := !e.Time.IsZero()
+	if own {
+		e.Time = e.Time.UTC().Truncate(time.Microsecond)
+	} else {
+		e.Time = now
+	}
+	if e.ID == uuid.Nil {
+		switch {
+		case r.cfg.NewID != nil:
+			e.ID = r.cfg.NewID(e.Time)
+		case own: // an event of another time does not move the source
+			e.ID = idAt(tickOf(e.Time))
+		default:
+			e.ID = idAt(tick)
+		}
+	}
+	e.SchemaVersion = SchemaVersion
+}
+
+// attribute sets who made the change, whence and why.
+func (r *Recorder) attribute(e *Event, from carrier) error {
+	if e.Actor.IsZero() {
+		e.Actor = from.actor
+	}
+	if e.Actor.IsZero() {
+		if r.cfg.RequireActor {
+			return fmt.Errorf("%w: set one with audit.WithActor before %s %s", ErrNoActor, e.Entity.Type, e.Operation)
+		}
+		e.Actor = Unknown
+	}
+	e.Actor.Kind = e.Actor.kind()
+	if e.Initiator.IsZero() {
+		e.Initiator = from.initiator
+	}
+	if !e.Initiator.IsZero() {
+		e.Initiator.Kind = e.Initiator.kind()
+	}
+	if e.Origin == "" {
+		e.Origin = from.origin
+	}
+	if e.ChangeSet == uuid.Nil {
+		e.ChangeSet = from.changeSet
+	}
+	if e.Request == (Request{}) {
+		e.Request = from.request
+	} else {
+		e.Request = r.personal(e.Request)
+	}
+	if e.Reason == "" {
+		e.Reason = from.reason
+	}
+	if e.Ownership == OwnershipNone && e.Entity.Owner != "" {
+		e.Ownership = OwnershipFor(e.Actor, e.Initiator, e.Entity.Owner)
+	}
+	if e.Entity.Type == TypeTimeEntry && e.Operation == Created && e.Ownership == OwnershipSelf && e.Origin == "" {
+		e.Origin = OriginManual
+	}
+	return nil
+}
+
+// OwnershipFor settles whether a change of a record that can have an owner was
+// made by that owner. An actor who is not a user is judged by the initiator. A
+// record whose owner is not set (owner is empty) is [OwnershipOther].
+func OwnershipFor(actor, initiator Actor, owner string) Ownership {
+	who := actor
+	if who.kind() != KindUser {
+		who = initiator
+	}
+	if owner != "" && !who.IsZero() && who.Same(Actor{ID: owner}) {
+		return OwnershipSelf
+	}
+	return OwnershipOther
+}
+
+// recovered turns a panic of the application's callback into an error, because
+// a panic inside GORM's callbacks would leak the transaction's connection.
+// The panic's value is not repeated: it may hold anything.
+func recovered(err *error, callback string) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: the %s callback panicked with a %T", ErrAuditFailed, callback, p)
+	}
+}
