@@ -1,0 +1,4 @@
+// Command timesheet is a small time tracker.
+package main
+
+func main() {}
