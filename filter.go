@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -92,6 +93,9 @@ func (p Position) Compare(q Position) int {
 // database refuses the statement for its number of variables.
 const maxFilterValues = 1000
 
+// maxActionOrigins bounds the origins of all actions together.
+const maxActionOrigins = 10 * maxFilterValues
+
 // Validate returns an error that wraps [ErrInvalidFilter] and names the field
 // if the filter cannot be answered. It does not know which entity types and
 // operations exist, for both are open sets; [Catalog.Validate] does.
@@ -122,16 +126,18 @@ func (f Filter) Validate() error {
 			return invalid("Actors[%d] names nobody; use audit.Unknown for events without an author", i)
 		}
 	}
+	origins := 0
 	for i, a := range f.Actions {
+		origins += len(a.Origins)
 		if a.Type == "" && a.Operation == "" && len(a.Origins) == 0 && a.Ownership == "" {
 			return invalid("Actions[%d] is empty; leave it out to ask for every action", i)
 		}
 		if a.Ownership != OwnershipNone && a.Ownership != OwnershipSelf && a.Ownership != OwnershipOther {
-			return invalid("Actions[%d] has the unknown ownership %q, use self or other", i, a.Ownership)
+			return invalid("Actions[%d] has the unknown ownership %q, use self or other", i, cleanText(string(a.Ownership), maxID))
 		}
-		if len(a.Origins) > maxFilterValues {
-			return invalid("Actions[%d] has %d origins, more than %d", i, len(a.Origins), maxFilterValues)
-		}
+	}
+	if origins > maxActionOrigins {
+		return invalid("Actions have %d origins, more than %d", origins, maxActionOrigins)
 	}
 	for i, e := range f.Entities {
 		if e.Type == "" || e.ID == "" {
@@ -144,7 +150,32 @@ func (f Filter) Validate() error {
 	if slices.Contains(f.Fields, "") {
 		return invalid("Fields holds an empty name")
 	}
+	for field, text := range f.texts {
+		if !utf8.ValidString(text) || strings.IndexByte(text, 0) >= 0 {
+			return invalid("%s holds text that is not valid UTF-8 or has a NUL; no event holds such", field)
+		}
+	}
 	return nil
+}
+
+// texts calls yield with every text of the filter and its field's name.
+func (f Filter) texts(yield func(field, text string) bool) {
+	_ = yield("Workspace", f.Workspace) && yield("Text", f.Text) &&
+		each(f.Actors, func(a Actor) bool { return yield("Actors", string(a.Kind)) && yield("Actors", a.ID) }) &&
+		each(f.Actions, func(a Action) bool {
+			return yield("Actions", string(a.Type)) && yield("Actions", string(a.Operation)) &&
+				each(a.Origins, func(o Origin) bool { return yield("Actions", string(o)) })
+		}) &&
+		each(f.Types, func(t EntityType) bool { return yield("Types", string(t)) }) &&
+		each(f.Entities, func(e Entity) bool { return yield("Entities", string(e.Type)) && yield("Entities", e.ID) }) &&
+		each(f.Owners, func(s string) bool { return yield("Owners", s) }) &&
+		each(f.Origins, func(o Origin) bool { return yield("Origins", string(o)) }) &&
+		each(f.Fields, func(s string) bool { return yield("Fields", s) })
+}
+
+// each calls f with every element, until one is refused.
+func each[T any](list []T, f func(T) bool) bool {
+	return !slices.ContainsFunc(list, func(v T) bool { return !f(v) })
 }
 
 // Matches reports whether the filter finds the event. Stores that do not
@@ -155,7 +186,7 @@ func (f Filter) Matches(e Event) bool {
 		(f.To.IsZero() || e.Time.Before(f.To)) &&
 		in(f.IDs, e.ID) &&
 		oneOf(f.Actors, e.Actor.Same) &&
-		oneOf(f.Actions, func(a Action) bool { return a.matches(e) }) &&
+		oneOf(f.Actions, func(a Action) bool { return a.matches(&e) }) &&
 		in(f.Types, e.Entity.Type) &&
 		oneOf(f.Entities, func(n Entity) bool { return n.Type == e.Entity.Type && n.ID == e.Entity.ID }) &&
 		in(f.Owners, e.Entity.Owner) &&
@@ -168,11 +199,22 @@ func (f Filter) Matches(e Event) bool {
 		(f.Text == "" || strings.Contains(lowerASCII(e.Entity.Label), lowerASCII(f.Text)))
 }
 
-func (a Action) matches(e Event) bool {
-	return (a.Type == "" || a.Type == e.Entity.Type) &&
-		(a.Operation == "" || a.Operation == e.Operation) &&
-		in(a.Origins, e.Origin) &&
-		(a.Ownership == "" || a.Ownership == e.Ownership)
+func (a Action) matches(e *Event) bool {
+	return a.covers(e.Entity.Type, e.Operation, e.Origin, e.Ownership)
+}
+
+func (a Action) covers(t EntityType, op Operation, origin Origin, whose Ownership) bool {
+	return (a.Type == "" || a.Type == t) &&
+		(a.Operation == "" || a.Operation == op) &&
+		in(a.Origins, origin) &&
+		(a.Ownership == "" || a.Ownership == whose)
+}
+
+// equal reports whether a and b ask for the same, in whatever order.
+func (a Action) equal(b Action) bool {
+	return a.Type == b.Type && a.Operation == b.Operation && a.Ownership == b.Ownership &&
+		len(a.Origins) == len(b.Origins) &&
+		!slices.ContainsFunc(a.Origins, func(o Origin) bool { return !slices.Contains(b.Origins, o) })
 }
 
 func in[T comparable](wanted []T, v T) bool { return len(wanted) == 0 || slices.Contains(wanted, v) }
