@@ -10,6 +10,7 @@ import (
 
 	"github.com/gormtrail/audit"
 	"github.com/gormtrail/audit/store/memstore"
+	"github.com/gormtrail/audit/store/storetest"
 )
 
 func TestAllReturnsEveryWorkspaceOldestFirstAndResetForgets(t *testing.T) {
@@ -35,4 +36,8 @@ func TestPublishingTwicePublishesOnce(t *testing.T) {
 	publish()
 	publish()
 	require.Len(t, store.All(), 1)
+}
+
+func TestStoreKeepsTheContract(t *testing.T) {
+	storetest.Run(t, func(*testing.T) audit.Store { return memstore.New() })
 }

@@ -1,0 +1,290 @@
+package storetest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gormtrail/audit"
+)
+
+// runFilter tests how the store answers filters. All its tests read one set of
+// events.
+func runFilter(t *testing.T, store audit.Store) {
+	events := filterEvents()
+	require.NoError(t, store.Append(context.Background(), events))
+	for _, c := range filterCases() {
+		t.Run(c.name, func(t *testing.T) {
+			c.f.Workspace = workspace
+			require.Equal(t, c.want, numbers(list(t, store, c.f)), "the rule that was broken: "+c.rule)
+		})
+	}
+	t.Run("CombinationsAgreeWithMatches", func(t *testing.T) {
+		seed := uint64(time.Now().UnixNano())
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		for range 300 {
+			f := randomFilter(rnd)
+			var want []audit.Event
+			for _, e := range newestFirst(events) {
+				if f.Matches(e) {
+					want = append(want, e)
+				}
+			}
+			got := pages(t, store, f, 1+rnd.IntN(12))
+			require.Equal(t, numbers(want), numbers(got), "a store finds what Filter.Matches accepts; seed %d, filter %+v", seed, f)
+		}
+	})
+	t.Run("NoFilterCrossesWorkspaces", func(t *testing.T) { runTenants(t, store) })
+	t.Run("AsManyValuesAsAreAllowed", func(t *testing.T) { runLargeFilters(t, store) })
+}
+
+// filterEvents are the events 1 to 20 that the filters are tested with.
+func filterEvents() []audit.Event {
+	entity := func(t audit.EntityType, id, label, owner string) func(*audit.Event) {
+		return func(e *audit.Event) { e.Entity = audit.Entity{Type: t, ID: id, Label: label, Owner: owner} }
+	}
+	by := func(a audit.Actor) func(*audit.Event) { return func(e *audit.Event) { e.Actor = a } }
+	did := func(op audit.Operation, o audit.Origin, w audit.Ownership) func(*audit.Event) {
+		return func(e *audit.Event) { e.Operation, e.Origin, e.Ownership = op, o, w }
+	}
+	changed := func(changes ...audit.Change) func(*audit.Event) {
+		return func(e *audit.Event) { e.Changes = changes }
+	}
+	field := func(name, after string) audit.Change {
+		return audit.Change{Field: name, After: audit.Value{JSON: json.RawMessage(after)}}
+	}
+	user := func(id string) audit.Actor { return audit.Actor{Kind: audit.KindUser, ID: id, Name: "n" + id} }
+	entry := audit.TypeTimeEntry
+	return []audit.Event{
+		event(1, entity(entry, "e1", "100% done", "17"), did(audit.Created, audit.OriginTimer, audit.OwnershipSelf), by(user("17"))),
+		event(2, entity(entry, "e1", "100 percent done", "17"), did(audit.Updated, "", audit.OwnershipSelf), by(user("17")), changed(field("rate", "1"))),
+		event(3, entity(entry, "e1", "snake_case", "17"), did(audit.Updated, "", audit.OwnershipOther), by(user("18")), changed(field("Rate", "1"))),
+		event(4, entity(entry, "e2", "snakeXcase", "18"), did(audit.Created, audit.OriginImport, audit.OwnershipOther), by(audit.System)),
+		event(5, entity(entry, "e2", `back\slash`, "18"), did(audit.Deleted, audit.OriginAPI, audit.OwnershipSelf), by(user("system")), changed(field("note", `"{\"field\":\"rate\"}"`))),
+		event(6, entity(audit.TypeProject, "e1", "Apollo", ""), did(audit.Created, audit.OriginImport, ""), by(audit.Unknown), changed(field("settings", `{"field":"rate"}`))),
+		event(7, entity(audit.TypeProject, "p2", "APOLLO 11", ""), did(audit.Updated, audit.OriginQuickBooks, ""), by(audit.Actor{Kind: audit.KindKey, ID: "17"}), changed(field("list", `[{"field":"rate","after":1}]`))),
+		event(8, entity(audit.TypeProject, "p2", "", ""), did(audit.Deleted, "", ""), by(user("17")), changed(field("name", `"\u0000"`), field("rate", `"\u0000"`))),
+		event(9, entity(audit.TypeTag, "t'1", `"quoted" it's`, ""), did(audit.Created, "", ""), by(user("o'neil")), changed(field("it's", "1"), field(`a "b"\c`, "2"))),
+		event(10, entity(audit.TypeTag, "T'1", "Straße", ""), did(audit.Restored, audit.OriginKiosk, ""), by(user("")), changed()),
+		event(11, func(e *audit.Event) { e.Cause, e.ChangeSet = id(1), id(500) }, changed(field("rat", "1"))),
+		event(12, func(e *audit.Event) { e.Cause, e.ChangeSet = id(2), id(500) }, changed(field("rates", "1"))),
+		event(13, func(e *audit.Event) { e.Cause, e.ChangeSet = id(1), id(501) }),
+		event(14, by(audit.Actor{ID: "17"})), // an empty kind is a user
+		event(15, func(e *audit.Event) { e.Time = event(14).Time }),
+	}
+}
+
+type filterCase struct {
+	name, rule string
+	f          audit.Filter
+	want       []int
+}
+
+func filterCases() []filterCase {
+	at := func(n int) time.Time { return event(n).Time }
+	actors := func(a ...audit.Actor) audit.Filter { return audit.Filter{Actors: a} }
+	actions := func(a ...audit.Action) audit.Filter { return audit.Filter{Actions: a} }
+	fields := func(f ...string) audit.Filter { return audit.Filter{Fields: f} }
+	text := func(s string) audit.Filter { return audit.Filter{Text: s} }
+	everything := []int{15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
+	const (
+		halfOpen = "the times of a filter are half open: From <= time < To"
+		kinds    = "actors are compared by kind and id, an empty kind is a user"
+		literal  = "text is a part of the label, taken literally, ASCII letters without regard to case"
+		exactly  = "a field is found by its exact name, never by what stands inside of a value"
+		parts    = "an action matches if all its parts do, and an empty part asks for nothing"
+	)
+	return []filterCase{
+		{"Nothing", "a filter of a workspace alone finds all its events", audit.Filter{}, everything},
+		{"From", halfOpen, audit.Filter{From: at(13)}, []int{15, 14, 13}},
+		{"FromInNanoseconds", halfOpen, audit.Filter{From: at(13).Add(1)}, []int{15, 14}},
+		{"To", halfOpen, audit.Filter{To: at(3)}, []int{2, 1}},
+		{"ToInNanoseconds", halfOpen, audit.Filter{To: at(3).Add(1)}, []int{3, 2, 1}},
+		{"FromAndTo", halfOpen, audit.Filter{From: at(3), To: at(5)}, []int{4, 3}},
+		{"FromIsTo", halfOpen, audit.Filter{From: at(3), To: at(3)}, []int{}},
+		{"FromAndToInAnotherZone", halfOpen, audit.Filter{From: at(3).In(time.FixedZone("", -3600)), To: at(5).In(time.FixedZone("", 7200))}, []int{4, 3}},
+		{"AllOfTime", halfOpen, audit.Filter{From: time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC), To: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}, everything},
+		{"IDs", "IDs finds these events", audit.Filter{IDs: []uuid.UUID{id(4), id(99), id(2)}}, []int{4, 2}},
+
+		{"Actors/User", kinds, actors(audit.Actor{ID: "17"}), []int{15, 14, 13, 12, 11, 8, 2, 1}},
+		{"Actors/UserByKind", kinds, actors(audit.Actor{Kind: audit.KindUser, ID: "17", Name: "another name"}), []int{15, 14, 13, 12, 11, 8, 2, 1}},
+		{"Actors/KeyOfTheSameId", kinds, actors(audit.Actor{Kind: audit.KindKey, ID: "17"}), []int{7}},
+		{"Actors/System", kinds, actors(audit.System), []int{4}},
+		{"Actors/UserCalledSystem", kinds, actors(audit.Actor{ID: "system"}), []int{5}},
+		{"Actors/Unknown", kinds, actors(audit.Unknown), []int{6}},
+		{"Actors/UserWithoutId", kinds, actors(audit.Actor{Kind: audit.KindUser}), []int{10}},
+		{"Actors/Several", kinds, actors(audit.System, audit.Actor{ID: "18"}, audit.Actor{Kind: audit.KindKey, ID: "17"}), []int{7, 4, 3}},
+		{"Actors/Quote", kinds, actors(audit.Actor{ID: "o'neil"}), []int{9}},
+
+		{"Actions/Operation", parts, actions(audit.Action{Operation: audit.Deleted}), []int{8, 5}},
+		{"Actions/Type", parts, actions(audit.Action{Type: audit.TypeTag}), []int{10, 9}},
+		{"Actions/Ownership", parts, actions(audit.Action{Ownership: audit.OwnershipOther}), []int{4, 3}},
+		{"Actions/Origin", parts, actions(audit.Action{Origins: []audit.Origin{audit.OriginImport}}), []int{6, 4}},
+		{"Actions/Origins", parts, actions(audit.Action{Operation: audit.Created, Origins: []audit.Origin{audit.OriginTimer, audit.OriginImport}}), []int{6, 4, 1}},
+		{"Actions/UnknownOrigin", "an empty Origin within Origins finds events of unknown origin", actions(audit.Action{Operation: audit.Created, Origins: []audit.Origin{"", audit.OriginTimer}}), []int{9, 1}},
+		{"Actions/AllParts", parts, actions(audit.Action{Type: audit.TypeTimeEntry, Operation: audit.Created, Origins: []audit.Origin{audit.OriginImport}, Ownership: audit.OwnershipOther}), []int{4}},
+		{"Actions/Several", "the elements of a field are joined by or, never their parts", actions(audit.Action{Type: audit.TypeTag, Operation: audit.Created}, audit.Action{Type: audit.TypeTimeEntry, Operation: audit.Deleted}), []int{9, 5}},
+
+		{"Types", "Types finds records of these types", audit.Filter{Types: []audit.EntityType{audit.TypeTag, audit.TypeTimeEntry}}, []int{10, 9, 5, 4, 3, 2, 1}},
+		{"Entities", "records are compared by type and id", audit.Filter{Entities: []audit.Entity{{Type: audit.TypeTimeEntry, ID: "e1", Label: "whatever"}}}, []int{3, 2, 1}},
+		{"Entities/Several", "records are compared by type and id together", audit.Filter{Entities: []audit.Entity{{Type: audit.TypeTimeEntry, ID: "e2"}, {Type: audit.TypeProject, ID: "e1"}, {Type: audit.TypeTag, ID: "t'1"}}}, []int{9, 6, 5, 4}},
+		{"Owners", "Owners finds records of these users", audit.Filter{Owners: []string{"18"}}, []int{5, 4}},
+		{"Owners/Nobody", "an empty owner finds records of nobody", audit.Filter{Owners: []string{"", "18"}}, []int{15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4}},
+		{"Origins", "Origins finds changes that came in these ways", audit.Filter{Origins: []audit.Origin{audit.OriginKiosk, audit.OriginAPI}}, []int{10, 5}},
+		{"Origins/Unknown", "the empty Origin finds events of unknown origin", audit.Filter{Origins: []audit.Origin{"", audit.OriginKiosk}}, []int{15, 14, 13, 12, 11, 10, 9, 8, 3, 2}},
+		{"Causes", "Causes finds what these events led to", audit.Filter{Causes: []uuid.UUID{id(1)}}, []int{13, 11}},
+		{"Causes/None", "the zero cause finds events without one", audit.Filter{Causes: []uuid.UUID{{}, id(2)}}, []int{15, 14, 12, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}},
+		{"ChangeSets", "ChangeSets finds the events of these", audit.Filter{ChangeSets: []uuid.UUID{id(500)}}, []int{12, 11}},
+		{"ChangeSets/None", "the zero change set finds events without one", audit.Filter{ChangeSets: []uuid.UUID{{}, id(501)}}, []int{15, 14, 13, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}},
+
+		{"Fields", exactly, fields("rate"), []int{8, 2}},
+		{"Fields/Case", exactly, fields("Rate"), []int{3}},
+		{"Fields/Several", exactly, fields("rat", "rates"), []int{12, 11}},
+		{"Fields/Quotes", exactly, fields("it's"), []int{9}},
+		{"Fields/Escapes", exactly, fields(`a "b"\c`), []int{9}},
+		{"Fields/KeyInsideOfAValue", exactly, fields("field", "after"), []int{}},
+		{"Fields/Wildcards", exactly, fields("ra_e", "r%", "%"), []int{}},
+
+		{"Text", literal, text("apollo"), []int{15, 14, 13, 12, 11, 7, 6}},
+		{"Text/Case", literal, text("POLLO 1"), []int{7}},
+		{"Text/Percent", literal, text("100%"), []int{1}},
+		{"Text/Underscore", literal, text("e_c"), []int{3}},
+		{"Text/Backslash", literal, text(`k\s`), []int{5}},
+		{"Text/Quote", literal, text(`" it's`), []int{9}},
+		{"Text/NotASCII", literal, text("straß"), []int{10}},
+		{"Text/Nowhere", literal, text("Gemini"), []int{}},
+
+		{"Together", "the fields of a filter are joined by and", audit.Filter{From: at(2), To: at(9), Actors: []audit.Actor{{ID: "17"}, {ID: "18"}}, Actions: []audit.Action{{Operation: audit.Updated}}, Owners: []string{"17"}, Fields: []string{"rate", "name"}}, []int{2}},
+	}
+}
+
+// randomFilter asks for some of what filterEvents has.
+func randomFilter(rnd *rand.Rand) audit.Filter {
+	f := audit.Filter{Workspace: workspace}
+	events := filterEvents()
+	some := func(add func(e audit.Event)) {
+		if rnd.IntN(4) > 0 {
+			return
+		}
+		for range 1 + rnd.IntN(6) {
+			add(events[rnd.IntN(len(events))])
+		}
+	}
+	some(func(e audit.Event) { f.From = epoch.Add(min(e.Time.Sub(epoch), 5*time.Second)) })
+	some(func(e audit.Event) { f.To = epoch.Add(5*time.Second + e.Time.Sub(epoch)) })
+	some(func(e audit.Event) { f.IDs = append(f.IDs, e.ID) })
+	some(func(e audit.Event) { f.Actors = append(f.Actors, e.Actor) })
+	some(func(e audit.Event) {
+		a := audit.Action{Type: e.Entity.Type, Operation: e.Operation, Ownership: e.Ownership, Origins: []audit.Origin{e.Origin}}
+		switch rnd.IntN(3) {
+		case 0:
+			a.Origins = nil
+		case 1:
+			a.Type = ""
+		}
+		f.Actions = append(f.Actions, a)
+	})
+	some(func(e audit.Event) { f.Types = append(f.Types, e.Entity.Type) })
+	some(func(e audit.Event) { f.Entities = append(f.Entities, e.Entity) })
+	some(func(e audit.Event) { f.Owners = append(f.Owners, e.Entity.Owner) })
+	some(func(e audit.Event) { f.Origins = append(f.Origins, e.Origin) })
+	some(func(e audit.Event) {
+		for _, c := range e.Changes {
+			f.Fields = append(f.Fields, c.Field)
+		}
+	})
+	some(func(e audit.Event) { f.Causes = append(f.Causes, e.Cause) })
+	some(func(e audit.Event) { f.ChangeSets = append(f.ChangeSets, e.ChangeSet) })
+	some(func(e audit.Event) { f.Text = e.Entity.Label[:len(e.Entity.Label)/2] })
+	return f
+}
+
+// runTenants asks for the events of one workspace by every subset of the
+// fields of a filter, while another workspace holds the same events.
+func runTenants(t *testing.T, store audit.Store) {
+	twin := func(n int, w string) audit.Event {
+		e := full(n)
+		e.Workspace = w
+		return e
+	}
+	mine, theirs := twin(3001, "mine"), twin(3002, "theirs")
+	theirs.Time = mine.Time
+	require.NoError(t, store.Append(context.Background(), []audit.Event{mine, theirs}))
+	set := []func(*audit.Filter){
+		func(f *audit.Filter) { f.From = mine.Time },
+		func(f *audit.Filter) { f.To = mine.Time.Add(time.Hour) },
+		func(f *audit.Filter) { f.IDs = []uuid.UUID{mine.ID, theirs.ID} },
+		func(f *audit.Filter) { f.Actors = []audit.Actor{mine.Actor, {ID: "1"}} },
+		func(f *audit.Filter) { f.Actions = []audit.Action{{Operation: mine.Operation}, {Type: audit.TypeTag}} },
+		func(f *audit.Filter) { f.Types = []audit.EntityType{mine.Entity.Type} },
+		func(f *audit.Filter) { f.Entities = []audit.Entity{mine.Entity, {Type: audit.TypeTag, ID: "1"}} },
+		func(f *audit.Filter) { f.Owners = []string{mine.Entity.Owner} },
+		func(f *audit.Filter) { f.Origins = []audit.Origin{mine.Origin} },
+		func(f *audit.Filter) { f.Fields = []string{"photo", "notes"} },
+		func(f *audit.Filter) { f.Causes = []uuid.UUID{mine.Cause, {}} },
+		func(f *audit.Filter) { f.ChangeSets = []uuid.UUID{mine.ChangeSet, {}} },
+		func(f *audit.Filter) { f.Text = "standup" },
+	}
+	for subset := range 1 << len(set) {
+		f := audit.Filter{Workspace: "mine"}
+		for i, s := range set {
+			if subset&(1<<i) != 0 {
+				s(&f)
+			}
+		}
+		var after audit.Position
+		if subset%2 == 1 {
+			after = audit.Position{Time: mine.Time.Add(time.Minute)}
+		}
+		got, err := store.List(context.Background(), f, after, 10)
+		require.NoError(t, err)
+		if len(got) != 1 || got[0].ID != mine.ID {
+			require.Equal(t, []int{3001}, numbers(got), "an event is never found from another workspace; filter %+v", f)
+		}
+	}
+	none := audit.Filter{Workspace: "mine", IDs: []uuid.UUID{theirs.ID}}
+	require.Empty(t, list(t, store, none), "an event is never found from another workspace, not even by its id")
+}
+
+// runLargeFilters asks with as many values as Filter.Validate allows.
+func runLargeFilters(t *testing.T, store audit.Store) {
+	const most = 1000
+	f := audit.Filter{Workspace: workspace}
+	for i := range most {
+		text := fmt.Sprintf("no %d", i)
+		f.IDs = append(f.IDs, id(10_000+i))
+		f.Actors = append(f.Actors, audit.Actor{Kind: audit.ActorKind(text), ID: text})
+		f.Actions = append(f.Actions, audit.Action{Type: audit.EntityType(text), Operation: audit.Created, Origins: []audit.Origin{"a", "b"}})
+		f.Types = append(f.Types, audit.EntityType(text))
+		f.Entities = append(f.Entities, audit.Entity{Type: audit.EntityType(text), ID: text})
+		f.Owners = append(f.Owners, text)
+		f.Origins = append(f.Origins, audit.Origin(text))
+		f.Fields = append(f.Fields, text)
+		f.Causes = append(f.Causes, id(20_000+i))
+		f.ChangeSets = append(f.ChangeSets, id(30_000+i))
+	}
+	require.Empty(t, list(t, store, f), "a filter may have as many values as Filter.Validate allows")
+
+	// The last value of each decides, so that none was cut off.
+	e := full(4001)
+	e.Workspace = "large"
+	require.NoError(t, store.Append(context.Background(), []audit.Event{e}))
+	f.Workspace = "large"
+	f.IDs[most-1] = e.ID
+	f.Actors[most-1] = e.Actor
+	f.Actions[most-1] = audit.Action{Type: e.Entity.Type}
+	f.Types[most-1] = e.Entity.Type
+	f.Entities[most-1] = e.Entity
+	f.Owners[most-1] = e.Entity.Owner
+	f.Origins[most-1] = e.Origin
+	f.Fields[most-1] = e.Changes[0].Field
+	f.Causes[most-1] = e.Cause
+	f.ChangeSets[most-1] = e.ChangeSet
+	requireSame(t, []audit.Event{e}, list(t, store, f))
+}
