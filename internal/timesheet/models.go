@@ -11,14 +11,20 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"github.com/gormtrail/audit"
 )
+
+// TypeCategory is the entity type of Category, which Clockify's audit log does
+// not have.
+const TypeCategory audit.EntityType = "category"
 
 // TimeEntry is a stretch of time that a user has worked, or is working.
 type TimeEntry struct {
 	ID          string `gorm:"primaryKey;size:36"`
 	WorkspaceID string `gorm:"size:36;not null;index" audit:"workspace"`
 	UserID      string `gorm:"size:36;not null;index" audit:"owner"`
-	User        *User
+	User        *User  `gorm:"constraint:OnDelete:RESTRICT"`
 	Description string `audit:"label"`
 	Billable    bool
 	ProjectID   *string  `gorm:"size:36;index"`

@@ -93,15 +93,14 @@ func one[T any](id string, tx *gorm.DB) error {
 	return tx.Error
 }
 
-// AddUser adds a user.
-func (b *Backend) AddUser(ctx context.Context, name, email string) (timesheet.User, error) {
-	u := timesheet.User{ID: b.newID(), WorkspaceID: audit.WorkspaceFrom(ctx), Name: name, Email: email}
-	return u, create(ctx, b, &u)
-}
-
-// UserByEmail finds a user.
-func (b *Backend) UserByEmail(ctx context.Context, email string) (timesheet.User, error) {
-	return find[timesheet.User](ctx, b, "email", email)
+// EnsureUser finds the user with an address, or adds them.
+func (b *Backend) EnsureUser(ctx context.Context, name, email string) (timesheet.User, error) {
+	u, err := find[timesheet.User](ctx, b, "email", email)
+	if errors.Is(err, ErrNotFound) {
+		u = timesheet.User{ID: b.newID(), WorkspaceID: audit.WorkspaceFrom(ctx), Name: name, Email: email}
+		err = create(ctx, b, &u)
+	}
+	return u, err
 }
 
 // find reads the record in which a column has a value.

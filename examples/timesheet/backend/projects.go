@@ -2,6 +2,8 @@ package backend
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"gorm.io/gorm"
 
@@ -13,6 +15,11 @@ import (
 func (b *Backend) CreateClient(ctx context.Context, name, currency string) (string, error) {
 	c := timesheet.Client{ID: b.newID(), WorkspaceID: audit.WorkspaceFrom(ctx), Name: name, Currency: currency}
 	return c.ID, create(ctx, b, &c)
+}
+
+// ClientByName finds a client.
+func (b *Backend) ClientByName(ctx context.Context, name string) (timesheet.Client, error) {
+	return find[timesheet.Client](ctx, b, "name", name)
 }
 
 // RenameClient gives a client another name. Its projects show it.
@@ -36,6 +43,18 @@ func (b *Backend) CreateProject(ctx context.Context, name, client string, rate t
 // expenses show it.
 func (b *Backend) RenameProject(ctx context.Context, id, name string) error {
 	return change[timesheet.Project](ctx, b, id, map[string]any{"name": name})
+}
+
+// SmallestProject finds the project, other than one, that has the fewest time
+// entries but has some.
+func (b *Backend) SmallestProject(ctx context.Context, other string) (timesheet.Project, error) {
+	var p timesheet.Project
+	err := b.db.WithContext(ctx).Scopes(in(ctx)).Joins("JOIN time_entries ON time_entries.project_id = projects.id").
+		Where("projects.id <> ?", other).Group("projects.id").Order("COUNT(*), projects.name").Take(&p).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		err = fmt.Errorf("%w: a project with time entries", ErrNotFound)
+	}
+	return p, err
 }
 
 // MoveProject puts a project under another client; empty takes it out.
