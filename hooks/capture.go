@@ -1,0 +1,368 @@
+package hooks
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/gormtrail/audit"
+)
+
+// capture stands in for the connection of one statement while GORM runs it.
+// When GORM hands the finished SQL over, its conditions are final, with primary
+// keys, soft delete, scopes and locks all merged: that is the moment to read
+// the rows it is about to change.
+//
+// Everything the plugin runs itself goes to tx, the connection below GORM's
+// cache of prepared statements, and so stays within the transaction, on the
+// primary server, and out of GORM's hooks, scopes and log.
+type capture struct {
+	gorm.ConnPool            // the statement's own
+	tx            audit.DBTX // what lies below it
+	plugin        *Plugin
+	db            *gorm.DB
+	table         *table
+	unit          *unit
+
+	layout   *layout
+	ran      bool
+	kind     statementKind
+	set      clause.Set        // what an UPDATE assigns; GORM drops it afterwards
+	assigned func(string) bool // columns that the statement sets
+	before   []image
+	after    []image
+	complete bool // after is read already
+	fallout  []*fallout
+}
+
+type statementKind uint8
+
+const (
+	inserting statementKind = iota + 1
+	updating
+	deleting
+)
+
+// ExecContext implements gorm.ConnPool.
+func (c *capture) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
+	if err := c.prepare(ctx, text); err != nil {
+		return nil, failed(err)
+	}
+	if c.canReturn() {
+		result, err := c.execReturning(ctx, text, args)
+		return result, err
+	}
+	result, err := c.ConnPool.ExecContext(ctx, text, args...)
+	c.ran = err == nil
+	return result, err
+}
+
+// QueryContext implements gorm.ConnPool: GORM asks for columns back, so the new
+// images can be read only after it has scanned them.
+func (c *capture) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	if err := c.prepare(ctx, text); err != nil {
+		return nil, failed(err)
+	}
+	rows, err := c.ConnPool.QueryContext(ctx, text, args...)
+	c.ran = err == nil
+	return rows, err
+}
+
+// prepare reads what has to be known before the statement runs.
+func (c *capture) prepare(ctx context.Context, text string) (err error) {
+	defer recovered(&err)
+	if c.layout, err = c.table.load(ctx, c.plugin.dialect, c.tx); err != nil {
+		return err
+	}
+	switch c.kind = kindOfStatement(text); c.kind {
+	case inserting:
+		c.assigned = func(string) bool { return true }
+		if c.mayConflict() {
+			c.before, err = c.selectConflicting(ctx)
+		}
+	case updating:
+		c.set = assignments(c.db.Statement.Clauses)
+		c.assigned = func(column string) bool { return sets(c.set, column) }
+		c.before, err = c.selectMatching(ctx)
+	case deleting:
+		c.assigned = func(string) bool { return false }
+		if c.returnsOnExec() && !c.table.hasDependents() && !c.wantsRows() {
+			return nil
+		}
+		if c.before, err = c.selectMatching(ctx); err != nil {
+			return err
+		}
+		c.fallout, err = c.readFallout(ctx, c.table, c.layout, c.before, map[recordKey]bool{})
+	default:
+		return fmt.Errorf("a statement on table %q is neither INSERT, UPDATE nor DELETE", c.table.name)
+	}
+	return err
+}
+
+// kindOfStatement reads the first word of a statement, passing over comments.
+func kindOfStatement(text string) statementKind {
+	text = strings.TrimLeft(text, " \t\r\n(")
+	for strings.HasPrefix(text, "/*") {
+		_, rest, found := strings.Cut(text, "*/")
+		if !found {
+			return 0
+		}
+		text = strings.TrimLeft(rest, " \t\r\n")
+	}
+	word := text[:min(len(text), 7)]
+	switch {
+	case len(word) >= 6 && strings.EqualFold(word[:6], "INSERT"), strings.EqualFold(word, "REPLACE"):
+		return inserting
+	case len(word) >= 6 && strings.EqualFold(word[:6], "UPDATE"):
+		return updating
+	case len(word) >= 6 && strings.EqualFold(word[:6], "DELETE"):
+		return deleting
+	}
+	return 0
+}
+
+// wantsRows reports whether the application asked for columns back.
+func (c *capture) wantsRows() bool {
+	_, ok := c.db.Statement.Clauses["RETURNING"]
+	return ok
+}
+
+// returnsOnExec reports whether the database gives the rows of the statement
+// back if asked to.
+func (c *capture) returnsOnExec() bool {
+	d := c.plugin.dialect
+	switch c.kind {
+	case inserting:
+		return d.returnsInsert
+	case updating:
+		return d.returnsUpdate
+	}
+	return d.returnsDelete
+}
+
+// canReturn reports whether the statement at hand, which asks for no rows, may
+// be made to return its rows to us.
+func (c *capture) canReturn() bool {
+	if !c.returnsOnExec() {
+		return c.kind == updating && c.plugin.dialect.name == "sqlite" && len(c.before) > 1 && c.setsKey()
+	}
+	switch c.kind {
+	case inserting:
+		// GORM asks a result for LastInsertId if the database makes the key.
+		s := c.db.Statement.Schema
+		return !c.mayConflict() && (s == nil && c.plugin.dialect.name == "postgres" ||
+			s != nil && (s.PrioritizedPrimaryField == nil || !s.PrioritizedPrimaryField.HasDefaultValue))
+	case deleting:
+		return len(c.fallout) == 0
+	}
+	return true
+}
+
+// execReturning runs the statement with a list of columns to return, reads the
+// images from it, and tells GORM how many rows there were.
+func (c *capture) execReturning(ctx context.Context, text string, args []any) (sql.Result, error) {
+	d := c.plugin.dialect
+	text += " RETURNING " + c.layout.listFor(d, c.assigned)
+	rows, err := c.tx.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, err // the statement's own error, as it is without us
+	}
+	defer rows.Close()
+	r := newReader(c.layout, c.assigned)
+	var images []image
+	for rows.Next() {
+		row, err := r.read(rows)
+		if err != nil {
+			return nil, failed(err)
+		}
+		images = append(images, row)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	c.ran, c.complete = true, true
+	if c.kind == deleting {
+		if c.before != nil && len(c.before) != len(images) {
+			return nil, failed(errRowsMoved(c.table.name))
+		}
+		c.before = images
+	} else {
+		c.after = images
+	}
+	return affected(len(images)), nil
+}
+
+// affected is the result of a statement that was run for its rows.
+type affected int64
+
+func (n affected) RowsAffected() (int64, error) { return int64(n), nil }
+
+func (n affected) LastInsertId() (int64, error) {
+	return 0, errors.New("audit: the statement has no LastInsertId")
+}
+
+// selectMatching reads, and locks, the rows that an UPDATE or DELETE is going
+// to change, by the very clauses it was built from.
+func (c *capture) selectMatching(ctx context.Context) ([]image, error) {
+	stmt := c.db.Statement
+	s := &gorm.Statement{
+		DB: c.db, Clauses: stmt.Clauses, Table: stmt.Table, TableExpr: stmt.TableExpr, Schema: stmt.Schema,
+		Context: stmt.Context, Model: stmt.Model, Dest: stmt.Dest, ReflectValue: stmt.ReflectValue,
+	}
+	s.SQL.Grow(400)
+	_, _ = s.WriteString("SELECT " + c.layout.listFor(c.plugin.dialect, c.assigned) + " FROM ")
+	s.WriteQuoted(clause.Table{Name: clause.CurrentTable})
+	_ = s.WriteByte(' ')
+	if _, ok := stmt.Clauses["ORDER BY"]; ok && c.plugin.dialect.name == "mysql" {
+		s.Build("WHERE", "ORDER BY", "LIMIT")
+	} else if c.plugin.dialect.name == "mysql" {
+		s.Build("WHERE", "LIMIT")
+	} else {
+		s.Build("WHERE") // others have neither in an UPDATE or DELETE
+	}
+	_, _ = s.WriteString(c.plugin.dialect.lock)
+	return query(ctx, c.tx, c.layout, c.assigned, s.SQL.String(), s.Vars)
+}
+
+// setsKey reports whether an UPDATE assigns a column of the primary key.
+func (c *capture) setsKey() bool {
+	return slices.ContainsFunc(c.set, func(a clause.Assignment) bool { return slices.Contains(c.table.keys, a.Column.Name) })
+}
+
+// finish reads the new images, if that was not done yet, and hands the changes
+// to the unit. It runs after GORM's own part, with the statement's connection
+// put back.
+func (c *capture) finish(ctx context.Context) (err error) {
+	defer recovered(&err)
+	if !c.ran {
+		return nil
+	}
+	switch {
+	case c.kind == deleting:
+		if err := c.checkGone(ctx); err != nil {
+			return err
+		}
+	case c.complete:
+	case c.kind == inserting:
+		c.after, err = c.selectInserted(ctx)
+	default:
+		c.after, err = c.selectUpdated(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	pairs, err := c.pairs()
+	if err != nil {
+		return err
+	}
+	if c.table.join != nil {
+		return c.unit.addElements(ctx, c.table.join, c.layout, pairs, causeless)
+	}
+	for _, p := range pairs {
+		if err := c.unit.addRow(ctx, c.table.entity, c.layout, p, 0); err != nil {
+			return err
+		}
+	}
+	return c.addFallout(ctx, c.fallout)
+}
+
+// checkGone leaves out the rows that a DELETE was asked to remove and did not:
+// a trigger or a rule of the database may have kept them.
+func (c *capture) checkGone(ctx context.Context) error {
+	if c.complete || len(c.before) == 0 || int64(len(c.before)) == c.db.RowsAffected {
+		return nil
+	}
+	left, err := c.selectKeys(ctx, c.before)
+	if err != nil {
+		return err
+	}
+	kept := map[string]bool{}
+	for _, row := range left {
+		kept[row.key] = true
+	}
+	c.before = slices.DeleteFunc(c.before, func(row image) bool { return kept[row.key] })
+	return nil
+}
+
+// selectKeys reads rows again by their primary keys.
+func (c *capture) selectKeys(ctx context.Context, rows []image) ([]image, error) {
+	values := make([][]any, len(rows))
+	for i := range rows {
+		values[i] = rows[i].args
+	}
+	return c.table.selectBy(ctx, c.plugin.dialect, c.tx, c.layout, c.assigned, c.table.keys, values, "")
+}
+
+// selectUpdated reads the rows of an UPDATE by the keys they had before it.
+func (c *capture) selectUpdated(ctx context.Context) ([]image, error) {
+	if !c.setsKey() {
+		return c.selectKeys(ctx, c.before)
+	}
+	if len(c.before) > 1 {
+		return nil, fmt.Errorf("an UPDATE of the primary key of several rows of table %q cannot be followed on this database; change them one by one", c.table.name)
+	}
+	moved := slices.Clone(c.before)
+	for i := range moved {
+		moved[i].args = slices.Clone(moved[i].args)
+		for _, a := range c.set {
+			if k := slices.Index(c.table.keys, a.Column.Name); k >= 0 {
+				if !isPlain(a.Value) {
+					return nil, fmt.Errorf("an UPDATE that computes the primary key of table %q cannot be followed on this database", c.table.name)
+				}
+				moved[i].args[k] = a.Value
+			}
+		}
+	}
+	return c.selectKeys(ctx, moved)
+}
+
+// pair is a row before and after; one of them is nil where it did not exist.
+type pair struct{ before, after *image }
+
+// pairs joins the images of the same row. A row that appears after an UPDATE
+// without having been there before was committed by somebody else between the
+// two: its old values are not known, and it must not pass for a new row.
+func (c *capture) pairs() ([]pair, error) {
+	pairs := make([]pair, 0, max(len(c.before), len(c.after)))
+	if c.kind == updating && len(c.before) == 1 && len(c.after) == 1 && (c.setsKey() || c.before[0].key == c.after[0].key) {
+		return append(pairs, pair{&c.before[0], &c.after[0]}), nil
+	}
+	if len(c.before) == 0 {
+		if c.kind == updating && len(c.after) > 0 {
+			return nil, errRowsMoved(c.table.name)
+		}
+		for i := range c.after {
+			pairs = append(pairs, pair{nil, &c.after[i]})
+		}
+		return pairs, nil
+	}
+	after := make(map[string]*image, len(c.after))
+	for i := range c.after {
+		after[c.after[i].key] = &c.after[i]
+	}
+	for i := range c.before {
+		p := pair{&c.before[i], after[c.before[i].key]}
+		delete(after, c.before[i].key)
+		pairs = append(pairs, p)
+	}
+	for i := range c.after {
+		if after[c.after[i].key] == nil {
+			continue
+		}
+		if c.kind == updating && !c.setsKey() {
+			return nil, errRowsMoved(c.table.name)
+		}
+		pairs = append(pairs, pair{nil, &c.after[i]})
+	}
+	return pairs, nil
+}
+
+func errRowsMoved(table string) error {
+	return fmt.Errorf("rows of table %q were changed by another transaction while the statement ran; try the transaction again", table)
+}

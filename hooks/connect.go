@@ -1,0 +1,134 @@
+package hooks
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"github.com/gormtrail/audit"
+)
+
+// connect settles how events reach the store, and proves that they do.
+func (p *Plugin) connect(ctx context.Context, db *gorm.DB, separate bool) error {
+	store := p.rec.Store()
+	if v, ok := store.(audit.SchemaVerifier); ok {
+		if err := v.VerifySchema(ctx); err != nil {
+			return fmt.Errorf("audit: the store is not ready: %w", err)
+		}
+	}
+	tx, joins := store.(audit.TxStore)
+	if !joins || separate {
+		pool := &heldPool{ConnPool: db.Config.ConnPool, store: store}
+		db.Config.ConnPool, db.Statement.ConnPool = pool, pool
+		return nil
+	}
+	p.store = tx
+	return p.probe(ctx, db)
+}
+
+const separateRemedy = "give the store the database that GORM uses, or add the option hooks.SeparateDatabase, which gives up that a change and its event are committed together"
+
+// probe proves that the store keeps its events in the database of db: that its
+// own connections lead there, and that an event appended to a transaction of
+// GORM's is seen by the store within it. The transaction is rolled back.
+func (p *Plugin) probe(ctx context.Context, db *gorm.DB) error {
+	if c, ok := p.store.(audit.Colocated); ok {
+		pool, err := db.DB()
+		if err != nil {
+			return fmt.Errorf("audit: GORM does not tell its connections (%w), so it cannot be proved that the store shares its database; %s", err, separateRemedy)
+		}
+		same, err := c.SameDatabase(ctx, pool)
+		if err != nil {
+			return fmt.Errorf("audit: cannot tell whether the store shares GORM's database: %w", err)
+		}
+		if !same {
+			return errors.New("audit: the store keeps its events in another database; " + separateRemedy)
+		}
+	}
+	tx := db.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Begin(&sql.TxOptions{})
+	if tx.Error != nil {
+		return fmt.Errorf("audit: begin a transaction to try the store: %w", tx.Error)
+	}
+	err := p.probeTx(ctx, connection(tx.Statement.ConnPool))
+	if rollback := tx.Rollback().Error; err == nil && rollback != nil {
+		err = fmt.Errorf("audit: roll back the transaction that tried the store: %w", rollback)
+	}
+	return err
+}
+
+func (p *Plugin) probeTx(ctx context.Context, tx audit.DBTX) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	e := audit.Event{
+		ID: id, Time: time.Now().UTC().Truncate(time.Microsecond), Workspace: "probe", Actor: audit.System,
+		Operation: "probed", Entity: audit.Entity{Type: "audit_probe", ID: "1"}, SchemaVersion: audit.SchemaVersion,
+	}
+	if err := p.store.AppendTx(ctx, tx, []audit.Event{e}); err != nil {
+		return fmt.Errorf("audit: the store cannot write on GORM's connection: %w; %s", err, separateRemedy)
+	}
+	l, ok := p.store.(audit.TxLister)
+	if !ok {
+		return nil
+	}
+	found, err := l.ListTx(ctx, tx, audit.Filter{Workspace: e.Workspace, IDs: []uuid.UUID{id}}, audit.Position{}, 1)
+	if err != nil {
+		return fmt.Errorf("audit: the store cannot read on GORM's connection: %w", err)
+	}
+	if len(found) != 1 || found[0].ID != id {
+		return errors.New("audit: the store does not find an event that it wrote on GORM's connection; " + separateRemedy)
+	}
+	return nil
+}
+
+// append writes stamped events by the connection of the statement they are of.
+func (p *Plugin) append(ctx context.Context, tx audit.DBTX, events []audit.Event) error {
+	if p.store != nil {
+		return p.store.AppendTx(ctx, tx, events)
+	}
+	held, ok := tx.(*heldTx)
+	if !ok {
+		return errors.New("the store cannot join the transaction, and it was not begun by GORM: begin it by db.Begin or db.Transaction of the *gorm.DB that uses the plugin")
+	}
+	held.hold(events)
+	return nil
+}
+
+// Record records events that no hook can see, such as an approval, on the
+// connection of db: inside its transaction if it is one. The plugin must be in
+// use on db. Completion, gate and errors are those of [audit.Recorder.Record].
+func Record(db *gorm.DB, events ...audit.Event) error {
+	p, ok := db.Config.Plugins[pluginName].(*Plugin)
+	if !ok {
+		return errors.New("audit: hooks.Record needs a *gorm.DB that uses the plugin")
+	}
+	ctx := db.Statement.Context
+	if !inTransaction(db.Statement.ConnPool) {
+		return p.rec.Record(ctx, events...)
+	}
+	u := newUnit(p, connection(db.Statement.ConnPool))
+	for _, e := range events {
+		workspace, err := p.rec.Workspace(ctx, e.Workspace)
+		if err != nil {
+			return err
+		}
+		on, err := u.records(ctx, workspace, e.Entity.Type)
+		if err != nil {
+			return err
+		}
+		if on {
+			e.Workspace = workspace
+			u.add(ctx, pending{Event: e, entity: &entity{kind: e.Entity.Type}})
+		}
+	}
+	if err := u.flush(ctx); err != nil {
+		return failed(err)
+	}
+	return nil
+}

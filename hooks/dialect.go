@@ -1,0 +1,141 @@
+package hooks
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"gorm.io/gorm"
+
+	"github.com/gormtrail/audit"
+)
+
+// dialect is what capture needs to know of a database. It is not taken from
+// GORM's own lists of clauses, which claim more than MariaDB can do.
+type dialect struct {
+	db   *gorm.DB // quotes
+	name string
+
+	lock string // follows a SELECT that is to lock its rows
+
+	// Which statements give their rows back, so that no SELECT is needed. The
+	// pure-Go SQLite driver makes RETURNING dearer than a SELECT by key.
+	returnsInsert, returnsUpdate, returnsDelete bool
+
+	// octets is the function for the length in bytes.
+	octets string
+	// valuesIn is written before the list of several composite keys.
+	valuesIn string
+}
+
+// dialectOf asks the database what it is.
+func dialectOf(ctx context.Context, db *gorm.DB) (dialect, error) {
+	d := dialect{db: db, name: db.Name(), octets: "octet_length"}
+	switch d.name {
+	case "postgres":
+		d.lock = " FOR UPDATE"
+		d.returnsInsert, d.returnsUpdate, d.returnsDelete = true, true, true
+	case "mysql":
+		d.lock = " FOR UPDATE"
+		version, err := version(ctx, db, "SELECT VERSION()")
+		if err != nil {
+			return d, err
+		}
+		if maria := strings.Contains(strings.ToLower(version), "mariadb"); maria && atLeast(version, 10, 5) {
+			d.returnsInsert, d.returnsDelete = true, true
+		}
+	case "sqlite":
+		d.valuesIn = "VALUES "
+		version, err := version(ctx, db, "SELECT sqlite_version()")
+		if err != nil {
+			return d, err
+		}
+		if !atLeast(version, 3, 43) {
+			d.octets = "length" // of characters; a limit for older engines
+		}
+	default:
+		return d, fmt.Errorf("audit: the database %q is not supported; use sqlite, postgres or mysql (MariaDB)", d.name)
+	}
+	return d, nil
+}
+
+func version(ctx context.Context, db *gorm.DB, query string) (string, error) {
+	var v string
+	err := connection(db.Statement.ConnPool).QueryRowContext(ctx, query).Scan(&v)
+	return v, err
+}
+
+// atLeast compares the first two numbers of a version such as "10.11.6-MariaDB"
+// or "5.5.5-10.11.6-MariaDB".
+func atLeast(version string, major, minor int) bool {
+	version = strings.TrimPrefix(version, "5.5.5-")
+	parts := strings.SplitN(version, ".", 3)
+	if len(parts) < 2 {
+		return false
+	}
+	a, _ := strconv.Atoi(parts[0])
+	b, _ := strconv.Atoi(parts[1])
+	return a > major || a == major && b >= minor
+}
+
+// quote quotes an identifier, or two joined by a dot.
+func (d dialect) quote(name string) string {
+	var b strings.Builder
+	d.db.QuoteTo(&b, name)
+	return b.String()
+}
+
+// bind is the placeholder of the n-th variable, counted from 1.
+func (d dialect) bind(n int) string {
+	if d.name == "postgres" {
+		return "$" + strconv.Itoa(n)
+	}
+	return "?"
+}
+
+// prefixChars is how much of a long value is kept.
+const prefixChars = 256
+
+// wide is how a column that may hold a long value is selected: the value itself
+// if it is not long, and a description of it, "length digest prefix", if it is,
+// so that a long value never leaves the database. The digest and, on SQLite,
+// the prefix cost a pass over the value: they are left out unless the statement
+// at hand assigns it.
+func (d dialect) wide(c *column, assigned bool) (value, description string) {
+	v := d.quote(c.name)
+	text := v
+	if d.name == "postgres" && c.kind == kindJSON {
+		text = v + "::text"
+	}
+	size := d.octets + "(" + text + ")"
+	limit := strconv.Itoa(audit.MaxValueBytes)
+	chars := strconv.Itoa(prefixChars)
+	value = "CASE WHEN " + size + "<=" + limit + " THEN " + text + " END"
+	var described string
+	switch d.name {
+	case "postgres":
+		digest, prefix := "'-'", "encode(convert_to(left("+text+","+chars+"),'UTF8'),'hex')"
+		raw := "convert_to(" + text + ",'UTF8')"
+		if c.kind == kindBytes {
+			raw, prefix = v, "encode(substring("+v+" from 1 for "+chars+"),'hex')"
+		}
+		if assigned {
+			digest = "encode(sha256(" + raw + "),'hex')"
+		}
+		described = size + "||' '||" + digest + "||' '||" + prefix
+	case "mysql":
+		digest := "'-'"
+		if assigned {
+			digest = "SHA2(" + v + ",256)"
+		}
+		described = "CONCAT(" + size + ",' '," + digest + ",' ',HEX(LEFT(" + v + "," + chars + ")))"
+	default:
+		prefix := "''"
+		if assigned {
+			prefix = "hex(substr(" + v + ",1," + chars + "))"
+		}
+		described = size + "||' - '||" + prefix
+	}
+	return value, "CASE WHEN " + size + ">" + limit + " THEN " + described + " END"
+}

@@ -1,0 +1,257 @@
+package hooks
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
+
+	"github.com/gormtrail/audit"
+)
+
+// entity is what a registered model means: how its rows become events.
+type entity struct {
+	kind  audit.EntityType
+	table *table
+
+	// Columns with a meaning; empty if there is none.
+	workspace, owner, label, deleted string
+
+	ignored, redacted map[string]bool
+
+	references []reference // foreign keys whose label is recorded
+	rules      []*rule     // what follows when a row of it changes
+	joins      []*join     // its many-to-many relations
+}
+
+// means reports whether a column is read for what it means though it is not
+// audited.
+func (e *entity) means(column string) bool {
+	return column == e.workspace || column == e.owner || column == e.label || column == e.deleted
+}
+
+// newEntity reads the tags and options of a model.
+func newEntity(t *table, o *modelOptions) (*entity, error) {
+	e := &entity{kind: o.kind, table: t, ignored: map[string]bool{}, redacted: map[string]bool{}}
+	t.entity = e
+	for _, f := range t.schema.Fields {
+		if err := e.readTag(f); err != nil {
+			return nil, err
+		}
+		if f.DBName != "" && e.deleted == "" && isSoftDelete(f) {
+			e.deleted = f.DBName
+		}
+	}
+	column := func(name string) (string, error) { return columnOf(t.schema, name) }
+	for _, s := range []struct {
+		name string
+		to   *string
+	}{{o.workspace, &e.workspace}, {o.owner, &e.owner}, {o.label, &e.label}} {
+		if s.name == "" {
+			continue
+		}
+		c, err := column(s.name)
+		if err != nil {
+			return nil, err
+		}
+		*s.to = c
+	}
+	for _, s := range []struct {
+		names []string
+		to    map[string]bool
+	}{{o.ignore, e.ignored}, {o.redact, e.redacted}} {
+		for _, name := range s.names {
+			c, err := column(name)
+			if err != nil {
+				return nil, err
+			}
+			s.to[c] = true
+		}
+	}
+	return e, nil
+}
+
+// readTag takes in the audit tag of one field.
+func (e *entity) readTag(f *schema.Field) error {
+	tag := f.Tag.Get("audit")
+	if tag == "" {
+		return nil
+	}
+	for word := range strings.SplitSeq(tag, ",") {
+		word = strings.TrimSpace(word)
+		if f.DBName == "" {
+			if word == "-" {
+				continue // a relation; see manyToMany
+			}
+			return fmt.Errorf("audit: %s.%s is no column, so the tag audit:%q does not fit it", f.Schema.Name, f.Name, tag)
+		}
+		switch word {
+		case "workspace":
+			e.workspace = f.DBName
+		case "owner":
+			e.owner = f.DBName
+		case "label":
+			e.label = f.DBName
+		case "-":
+			e.ignored[f.DBName] = true
+		case "redact":
+			e.redacted[f.DBName] = true
+		default:
+			return fmt.Errorf("audit: %s.%s has the tag audit:%q; known are workspace, owner, label, redact and -", f.Schema.Name, f.Name, tag)
+		}
+	}
+	return nil
+}
+
+// columnOf finds a column by its name in the database or by its Go field.
+func columnOf(s *schema.Schema, name string) (string, error) {
+	if f := s.LookUpField(name); f != nil && f.DBName != "" {
+		return f.DBName, nil
+	}
+	return "", fmt.Errorf("audit: model %s has no column %q", s.Name, name)
+}
+
+// isSoftDelete reports whether a field makes GORM mark rows instead of deleting
+// them: gorm.DeletedAt, and the flags of plugins in its manner.
+func isSoftDelete(f *schema.Field) bool {
+	if f.IndirectFieldType == nil {
+		return false
+	}
+	_, ok := reflect.New(f.IndirectFieldType).Interface().(schema.DeleteClausesInterface)
+	return ok
+}
+
+// change makes the event of one row from its old and its new image. It reports
+// false if nothing that is audited has changed.
+func (e *entity) change(l *layout, before, after *image) (audit.Event, bool) {
+	event := audit.Event{Operation: operationOf(l, before, after)}
+	switch event.Operation {
+	case audit.Created, audit.Restored:
+		event.Entity = e.entityOf(l, after)
+	default:
+		event.Entity = e.entityOf(l, before)
+		if after != nil && event.Operation == audit.Updated {
+			event.Entity.Label = l.text(after, l.label) // what it is called from now on
+		}
+	}
+	for i := range l.columns {
+		c := &l.columns[i]
+		if !c.audited {
+			continue
+		}
+		changed := before == nil || after == nil || !sameCell(c, before.cells[i], after.cells[i])
+		if !changed && event.Operation == audit.Updated {
+			continue
+		}
+		ch := audit.Change{Field: c.name}
+		if before != nil && (changed || event.Operation != audit.Restored) {
+			ch.Before = valueOf(c, before.cells[i])
+		}
+		if after != nil && (changed || event.Operation != audit.Deleted) {
+			ch.After = valueOf(c, after.cells[i])
+		}
+		event.Changes = append(event.Changes, ch)
+	}
+	return event, len(event.Changes) > 0
+}
+
+// operationOf classifies a change by the states of its row, not by the
+// statement that made it: a soft delete is an UPDATE.
+func operationOf(l *layout, before, after *image) audit.Operation {
+	switch {
+	case before == nil:
+		return audit.Created
+	case after == nil:
+		return audit.Deleted
+	}
+	was, is := l.isDeleted(before), l.isDeleted(after)
+	switch {
+	case !was && is:
+		return audit.Deleted
+	case was && !is:
+		return audit.Restored
+	}
+	return audit.Updated
+}
+
+// isDeleted reports whether a row is marked as deleted: its mark is neither
+// null nor zero.
+func (l *layout) isDeleted(row *image) bool {
+	if l.deleted < 0 {
+		return false
+	}
+	switch string(row.cells[l.deleted].json) {
+	case "null", "0", "false", `""`:
+		return false
+	}
+	return true
+}
+
+// sameCell reports whether a column has not changed. Of two long values without
+// a digest that look alike nobody can tell; they are the same unless a
+// statement set them, which is what makes the description carry more.
+func sameCell(c *column, a, b cell) bool {
+	return a.form == b.form && sameJSON(c.kind, a.json, b.json) && !(a.form == audit.FormShortened && a.doubtful && b.doubtful)
+}
+
+// valueOf is a cell as an event shows it.
+func valueOf(c *column, v cell) audit.Value {
+	if c.redacted {
+		return audit.Value{Form: audit.FormRedacted}
+	}
+	return audit.Value{JSON: json.RawMessage(v.json), Form: v.form}
+}
+
+// entityOf names the record of a row.
+func (e *entity) entityOf(l *layout, row *image) audit.Entity {
+	return audit.Entity{Type: e.kind, ID: l.id(row), Label: l.text(row, l.label), Owner: l.text(row, l.owner)}
+}
+
+// id is the primary key as text; the parts of a composite one are joined by a
+// slash, and a slash or a percent sign within them is escaped.
+func (l *layout) id(row *image) string {
+	if len(l.keys) == 1 {
+		return plain(row.cells[l.keys[0]])
+	}
+	parts := make([]string, len(l.keys))
+	for i, k := range l.keys {
+		parts[i] = idEscape.Replace(plain(row.cells[k]))
+	}
+	return strings.Join(parts, "/")
+}
+
+// text is a cell as plain text; empty for null, for a column that is redacted
+// and for one that is not there.
+func (l *layout) text(row *image, i int) string {
+	if i < 0 || l.columns[i].redacted {
+		return ""
+	}
+	return plain(row.cells[i])
+}
+
+var idEscape = strings.NewReplacer("%", "%25", "/", "%2F")
+
+// plain is a cell as text, without the marks of JSON.
+func plain(c cell) string {
+	if c.form == audit.FormShortened {
+		var s struct{ Prefix string }
+		_ = json.Unmarshal(c.json, &s) // made here, so it parses
+		return s.Prefix
+	}
+	return audit.Value{JSON: c.json}.Text()
+}
+
+// assignments returns which columns an UPDATE sets, from the clause that GORM
+// builds it with; nil if they are not known, which counts as all.
+func assignments(clauses map[string]clause.Clause) clause.Set {
+	set, _ := clauses["SET"].Expression.(clause.Set)
+	return set
+}
+
+func sets(set clause.Set, column string) bool {
+	return set == nil || slices.ContainsFunc(set, func(a clause.Assignment) bool { return a.Column.Name == column })
+}

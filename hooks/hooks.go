@@ -1,0 +1,322 @@
+// Package hooks records what GORM writes.
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
+
+	"github.com/gormtrail/audit"
+)
+
+// pluginName is the name under which GORM knows the plugin.
+const pluginName = "audit"
+
+// Plugin is a gorm.Plugin that records the changes of registered models. Make
+// one with [New] and hand it to db.Use. A Plugin serves one *gorm.DB and all
+// that is derived from it, and is safe for use by several goroutines at once.
+type Plugin struct {
+	rec  *audit.Recorder
+	opts []Option
+
+	store      audit.TxStore // nil if events are held until the commit
+	dialect    dialect
+	tables     map[string]*table // by name, with and without the database schema
+	joins      []*join
+	changeSets changeSets
+}
+
+var _ gorm.Plugin = (*Plugin)(nil)
+
+// New returns a plugin that records the models among opts by rec. What is wrong
+// with the arguments is told by db.Use.
+func New(rec *audit.Recorder, opts ...Option) *Plugin { return &Plugin{rec: rec, opts: opts} }
+
+// Name implements gorm.Plugin. GORM refuses a second plugin of one name, and
+// thereby a second registration.
+func (p *Plugin) Name() string { return pluginName }
+
+// Initialize implements gorm.Plugin; db.Use calls it. It reads the models,
+// checks that the store is ready and, by an event that it rolls back, that the
+// store writes and reads inside GORM's transactions, and registers the
+// callbacks.
+func (p *Plugin) Initialize(db *gorm.DB) (err error) {
+	if p.rec == nil {
+		return errors.New("audit: hooks.New needs a recorder, got nil")
+	}
+	if p.tables != nil {
+		return errors.New("audit: the plugin is in use already; make another with hooks.New")
+	}
+	if db.Callback().Update().Get("gorm:update") == nil {
+		return errors.New("audit: GORM has no callbacks of its dialect; open the database with a dialector before db.Use")
+	}
+	s, err := collect(p.opts)
+	if err != nil {
+		return err
+	}
+	ctx := db.Statement.Context
+	if p.dialect, err = dialectOf(ctx, db.Session(&gorm.Session{NewDB: true})); err != nil {
+		return err
+	}
+	if err := p.register(db, s); err != nil {
+		p.tables = nil
+		return err
+	}
+	if err := p.connect(ctx, db, s.separate); err != nil {
+		p.tables = nil
+		return err
+	}
+	return p.addCallbacks(db)
+}
+
+// register reads the models.
+func (p *Plugin) register(db *gorm.DB, s *settings) error {
+	p.tables = map[string]*table{}
+	parsed := make([]*table, len(s.models))
+	for i, o := range s.models {
+		sch, err := parse(db, o.value)
+		if err != nil {
+			return err
+		}
+		t, err := newTable(sch)
+		if err != nil {
+			return err
+		}
+		if have := p.tables[t.name]; have != nil {
+			return fmt.Errorf("audit: table %q is registered twice, by %s and %s", t.name, have.schema.Name, sch.Name)
+		}
+		if _, err := newEntity(t, o); err != nil {
+			return err
+		}
+		p.tables[t.name], parsed[i] = t, t
+	}
+	for _, t := range parsed {
+		p.addJoins(db, t)
+	}
+	for i, t := range parsed {
+		if err := p.addReferences(db, t, s.models[i]); err != nil {
+			return err
+		}
+		for _, o := range s.models[i].cascades {
+			child, err := p.registered(db, o.child)
+			if err != nil {
+				return fmt.Errorf("%w; hooks.Cascade of %s needs it", err, t.schema.Name)
+			}
+			if err := p.declare(t.entity, o, child); err != nil {
+				return err
+			}
+		}
+	}
+	for _, t := range parsed {
+		p.derive(t.schema)
+	}
+	for _, t := range p.tables {
+		if _, name, qualified := strings.Cut(t.name, "."); qualified && p.tables[name] == nil {
+			p.tables[name] = t
+		}
+	}
+	return nil
+}
+
+func parse(db *gorm.DB, model any) (*schema.Schema, error) {
+	stmt := &gorm.Statement{DB: db}
+	if err := stmt.Parse(model); err != nil {
+		return nil, fmt.Errorf("audit: GORM cannot parse the model %T: %w", model, err)
+	}
+	return stmt.Schema, nil
+}
+
+// registered finds the entity of a model.
+func (p *Plugin) registered(db *gorm.DB, model any) (*entity, error) {
+	sch, err := parse(db, model)
+	if err != nil {
+		return nil, err
+	}
+	if t := p.tables[sch.Table]; t != nil && t.entity != nil {
+		return t.entity, nil
+	}
+	return nil, fmt.Errorf("audit: model %s is not registered; add hooks.Model[%s]", sch.Name, sch.Name)
+}
+
+// addJoins registers the join tables of a model's many-to-many relations. One
+// that is a registered model itself has events of its own instead.
+func (p *Plugin) addJoins(db *gorm.DB, t *table) {
+	for _, rel := range t.schema.Relationships.Many2Many {
+		if rel.JoinTable == nil || p.tables[rel.JoinTable.Table] != nil || rel.Field.Tag.Get("audit") == "-" {
+			continue
+		}
+		if j := newJoin(t.entity, rel, db.NamingStrategy.ColumnName("", rel.Name)); j != nil {
+			p.tables[j.table.name] = j.table
+			p.joins = append(p.joins, j)
+			t.entity.joins = append(t.entity.joins, j)
+		}
+	}
+}
+
+// addReferences finds the foreign keys of a model whose labels are recorded.
+func (p *Plugin) addReferences(db *gorm.DB, t *table, o *modelOptions) error {
+	add := func(r reference, ok bool) {
+		if ok {
+			t.entity.references = append(t.entity.references, r)
+		}
+	}
+	for _, rel := range t.schema.Relationships.BelongsTo {
+		if len(rel.References) == 1 && rel.References[0].PrimaryKey != nil && rel.Polymorphic == nil {
+			ref := rel.References[0]
+			add(newReference(ref.ForeignKey.DBName, ref.PrimaryKey.DBName, rel.FieldSchema, p.tables))
+		}
+	}
+	for _, j := range t.entity.joins {
+		if len(j.elementColumns) == 1 {
+			r, ok := newReference(j.field, j.elementKeys[0], j.element, p.tables)
+			r.element, r.inside = true, j.elementColumns[0]
+			add(r, ok)
+		}
+	}
+	for _, ref := range o.references {
+		column, err := columnOf(t.schema, ref.column)
+		if err != nil {
+			return err
+		}
+		parent, err := parse(db, ref.parent)
+		if err != nil {
+			return err
+		}
+		if len(parent.PrimaryFieldDBNames) != 1 {
+			return fmt.Errorf("audit: hooks.Reference of %s.%s: model %s needs a primary key of one column", t.schema.Name, column, parent.Name)
+		}
+		r, ok := newReference(column, parent.PrimaryFieldDBNames[0], parent, p.tables)
+		if !ok {
+			return fmt.Errorf("audit: hooks.Reference of %s.%s: model %s has no label; tag one of its fields audit:\"label\"", t.schema.Name, column, parent.Name)
+		}
+		add(r, true)
+	}
+	return nil
+}
+
+// addCallbacks puts the callbacks where they sit immediately around GORM's SQL
+// and inside its transaction: what is registered after "gorm:create" would run
+// after the commit.
+func (p *Plugin) addCallbacks(db *gorm.DB) error {
+	create, update, del := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
+	return errors.Join(
+		create.Before("gorm:before_create").Register("audit:begin", p.begin),
+		create.Before("gorm:create").Register("audit:before", p.before),
+		create.Before("gorm:save_after_associations").Register("audit:after", p.after),
+		create.Before("gorm:after_create").Register("audit:write", p.write),
+		create.After("*").Register("audit:end", p.end),
+
+		update.Before("gorm:setup_reflect_value").Register("audit:begin", p.begin),
+		update.Before("gorm:update").Register("audit:before", p.before),
+		update.Before("gorm:save_after_associations").Register("audit:after", p.after),
+		update.Before("gorm:after_update").Register("audit:write", p.write),
+		update.After("*").Register("audit:end", p.end),
+
+		del.Before("gorm:before_delete").Register("audit:begin", p.begin),
+		del.Before("gorm:delete").Register("audit:before", p.before),
+		del.Before("gorm:after_delete").Register("audit:after", func(db *gorm.DB) { p.after(db); p.write(db) }),
+		del.After("*").Register("audit:end", p.end),
+
+		db.Callback().Raw().Before("gorm:raw").Register("audit:savepoint", p.savepoint),
+	)
+}
+
+// tableOf finds the table of a statement among those registered; nil if it is
+// not among them, which costs a look-up.
+func (p *Plugin) tableOf(stmt *gorm.Statement) *table {
+	if stmt.TableExpr == nil {
+		return p.tables[stmt.Table]
+	}
+	// "tags AS g", `"public"."tags"`: the statement's Table may be an alias.
+	name, _, _ := strings.Cut(strings.TrimSpace(stmt.TableExpr.SQL), " ")
+	return p.tables[unquote.Replace(name)]
+}
+
+var unquote = strings.NewReplacer("`", "", `"`, "", "[", "", "]", "")
+
+// before puts a capture in the place of the statement's connection.
+func (p *Plugin) before(db *gorm.DB) {
+	if db.Error != nil || db.DryRun {
+		return
+	}
+	t := p.tableOf(db.Statement)
+	if t == nil {
+		return
+	}
+	stmt := db.Statement
+	c := &capture{ConnPool: stmt.ConnPool, tx: connection(stmt.ConnPool), plugin: p, db: db, table: t}
+	if c.unit = unitFrom(stmt.Context, c.tx); c.unit == nil {
+		c.unit = newUnit(p, c.tx)
+		c.unit.owner, c.unit.outer = stmt, stmt.Context
+		stmt.Context = context.WithValue(stmt.Context, unitKey{}, c.unit)
+	}
+	stmt.ConnPool = c
+}
+
+// after takes the capture out again and reads what the statement has done.
+func (p *Plugin) after(db *gorm.DB) {
+	c, ok := db.Statement.ConnPool.(*capture)
+	if !ok {
+		return
+	}
+	db.Statement.ConnPool = c.ConnPool
+	if db.Error != nil {
+		return
+	}
+	if err := c.finish(db.Statement.Context); err != nil {
+		_ = db.AddError(failed(err))
+	}
+}
+
+// write writes the events of a call once its associations are saved.
+func (p *Plugin) write(db *gorm.DB) {
+	u, _ := db.Statement.Context.Value(unitKey{}).(*unit)
+	if u == nil || u.owner != db.Statement {
+		return
+	}
+	db.Statement.Context = u.outer
+	u.closed = true
+	if db.Error != nil {
+		return
+	}
+	if err := u.flush(u.outer); err != nil {
+		_ = db.AddError(failed(err))
+	}
+}
+
+// savepoint writes what is pending before a savepoint is set, so that going
+// back to it takes away exactly what came after it.
+func (p *Plugin) savepoint(db *gorm.DB) {
+	u := unitFrom(db.Statement.Context, connection(db.Statement.ConnPool))
+	if db.Error != nil || u == nil {
+		return
+	}
+	switch kind, _ := savepointStatement(db.Statement.SQL.String()); kind {
+	case setSavepoint:
+		if err := u.flush(db.Statement.Context); err != nil {
+			_ = db.AddError(failed(err))
+		}
+	case rollbackToSavepoint:
+		u.drop()
+	}
+}
+
+// failed marks an error as one of recording.
+func failed(err error) error {
+	if errors.Is(err, audit.ErrAuditFailed) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", audit.ErrAuditFailed, err)
+}
+
+// recovered turns a panic into an error: inside a callback of GORM it would leak
+// the connection of the transaction.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("recovered from a panic with a %T", r)
+	}
+}

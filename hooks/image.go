@@ -1,0 +1,223 @@
+package hooks
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+
+	"github.com/gormtrail/audit"
+)
+
+// image is a row as the database holds it.
+type image struct {
+	cells []cell // in the order of the layout's columns
+	key   string // of the primary key, to pair images of one row
+	args  []any  // the primary key as the driver gave it, to select the row again
+}
+
+// cell is the value of one column.
+type cell struct {
+	json []byte // nil if it was not read
+	form audit.Form
+	// doubtful marks a long value that the statement set and of which the
+	// database made no digest: it may have changed though it looks the same.
+	doubtful bool
+}
+
+// reader scans rows into images. It converts a value when the driver hands it
+// over, so that nothing is copied twice.
+type reader struct {
+	layout   *layout
+	assigned func(string) bool // nil: none
+	dest     []any
+	scans    []scan
+
+	row   image
+	arena []byte // holds the JSON of the row at hand
+}
+
+// scan is the destination of one selected expression.
+type scan struct {
+	r           *reader
+	column      int
+	description bool
+}
+
+func newReader(l *layout, assigned func(string) bool) *reader {
+	r := &reader{layout: l, assigned: assigned, scans: make([]scan, 0, 2*len(l.columns))}
+	for i := range l.columns {
+		r.scans = append(r.scans, scan{r: r, column: i})
+		if l.columns[i].wide {
+			r.scans = append(r.scans, scan{r: r, column: i, description: true})
+		}
+	}
+	r.dest = make([]any, len(r.scans))
+	for i := range r.scans {
+		r.dest[i] = &r.scans[i]
+	}
+	return r
+}
+
+// Scan implements sql.Scanner.
+func (s *scan) Scan(src any) error {
+	r, c := s.r, &s.r.layout.columns[s.column]
+	from := len(r.arena)
+	out := &r.row.cells[s.column]
+	if s.description {
+		if src == nil {
+			return nil
+		}
+		var text string
+		switch v := src.(type) {
+		case string:
+			text = v
+		case []byte:
+			text = string(v)
+		}
+		r.arena = appendDescribed(r.arena, c.kind, text)
+		out.form = audit.FormShortened
+		out.doubtful = strings.Contains(text, " - ") && r.assigned != nil && r.assigned(c.name)
+	} else {
+		r.arena, out.form = appendCanonical(r.arena, c.kind, src)
+		for k, i := range r.layout.keys {
+			if i == s.column {
+				r.row.args[k] = keyArg(src, c.kind)
+			}
+		}
+	}
+	out.json = r.arena[from:len(r.arena):len(r.arena)]
+	return nil
+}
+
+// keyArg is a value of a primary key that outlives the row it came with.
+func keyArg(src any, k kind) any {
+	b, ok := src.([]byte)
+	switch {
+	case !ok:
+		return src
+	case k == kindBytes:
+		return append([]byte(nil), b...)
+	}
+	return string(b)
+}
+
+// read scans the row that rows stand at into an image of its own.
+func (r *reader) read(rows *sql.Rows) (image, error) {
+	r.row = image{cells: make([]cell, len(r.layout.columns)), args: make([]any, len(r.layout.keys))}
+	r.arena = make([]byte, 0, max(len(r.arena), 24*len(r.layout.columns)))
+	if err := rows.Scan(r.dest...); err != nil {
+		return image{}, err
+	}
+	r.row.key = r.layout.keyOf(r.row.cells)
+	return r.row, nil
+}
+
+// keyOf joins the JSON of the primary key, which no two rows share.
+func (l *layout) keyOf(cells []cell) string {
+	if len(l.keys) == 1 {
+		return string(cells[l.keys[0]].json)
+	}
+	var b []byte
+	for _, k := range l.keys {
+		b = append(append(b, cells[k].json...), ',')
+	}
+	return string(b)
+}
+
+// query runs a SELECT, or a statement with RETURNING, whose list is the
+// layout's, and returns the rows.
+func query(ctx context.Context, tx audit.DBTX, l *layout, assigned func(string) bool, text string, args []any) ([]image, error) {
+	rows, err := tx.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	r := newReader(l, assigned)
+	var images []image
+	for rows.Next() {
+		row, err := r.read(rows)
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, row)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return images, rows.Close()
+}
+
+// keysPerQuery bounds the keys named in one SELECT.
+const keysPerQuery = 1000
+
+// selectBy reads the rows whose columns have one of the given values, in
+// portions. Tail follows the condition, for example to lock the rows.
+func (t *table) selectBy(ctx context.Context, d dialect, tx audit.DBTX, l *layout, assigned func(string) bool, columns []string, values [][]any, tail string) ([]image, error) {
+	list := l.lean
+	if assigned != nil {
+		list = l.listFor(d, assigned)
+	}
+	head := "SELECT " + list + " FROM " + d.quote(t.name) + " WHERE "
+	var images []image
+	for len(values) > 0 {
+		n := min(len(values), keysPerQuery/len(columns))
+		condition, args := d.in(columns, values[:n], 0)
+		part, err := query(ctx, tx, l, assigned, head+condition+tail, args)
+		if err != nil {
+			return nil, err
+		}
+		images, values = append(images, part...), values[n:]
+	}
+	return images, nil
+}
+
+// in is the condition that columns have one of the given values, and its
+// variables, the first of which is the one after bound.
+func (d dialect) in(columns []string, values [][]any, bound int) (string, []any) {
+	var b strings.Builder
+	args := make([]any, 0, len(values)*len(columns))
+	tuple := func(v []any) {
+		for i := range v {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			args = append(args, v[i])
+			b.WriteString(d.bind(bound + len(args)))
+		}
+	}
+	if len(columns) == 1 {
+		b.WriteString(d.quote(columns[0]))
+		if len(values) == 1 {
+			b.WriteByte('=')
+			tuple(values[0])
+			return b.String(), args
+		}
+		b.WriteString(" IN (")
+		for i, v := range values {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			tuple(v)
+		}
+		b.WriteByte(')')
+		return b.String(), args
+	}
+	b.WriteByte('(')
+	for i, c := range columns {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(d.quote(c))
+	}
+	b.WriteString(") IN (" + d.valuesIn)
+	for i, v := range values {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('(')
+		tuple(v)
+		b.WriteByte(')')
+	}
+	b.WriteByte(')')
+	return b.String(), args
+}

@@ -1,0 +1,256 @@
+package hooks
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
+)
+
+// mayConflict reports whether an INSERT may change or remove rows that exist.
+func (c *capture) mayConflict() bool {
+	if _, ok := c.db.Statement.Clauses["ON CONFLICT"]; ok {
+		return true
+	}
+	insert, _ := c.db.Statement.Clauses["INSERT"].Expression.(clause.Insert)
+	return insert.Modifier != ""
+}
+
+// values is what an INSERT writes, as GORM has built it; empty if it was built
+// otherwise.
+func (c *capture) values() clause.Values {
+	v, _ := c.db.Statement.Clauses["VALUES"].Expression.(clause.Values)
+	return v
+}
+
+// keySets are the sets of columns on which an INSERT may hit a row.
+func (c *capture) keySets() [][]string {
+	sets := append([][]string{c.table.keys}, c.table.unique...)
+	if on, ok := c.db.Statement.Clauses["ON CONFLICT"].Expression.(clause.OnConflict); ok && len(on.Columns) > 0 {
+		columns := make([]string, len(on.Columns))
+		for i, col := range on.Columns {
+			columns[i] = col.Name
+		}
+		sets = append(sets, columns)
+	}
+	return sets
+}
+
+// selectConflicting reads, and locks, the rows that an upsert may hit.
+func (c *capture) selectConflicting(ctx context.Context) ([]image, error) {
+	return c.selectByValues(ctx, c.keySets(), c.plugin.dialect.lock)
+}
+
+// selectByValues reads the rows that have the inserted values in one of the sets
+// of columns, each row once.
+func (c *capture) selectByValues(ctx context.Context, sets [][]string, tail string) ([]image, error) {
+	var images []image
+	seen := map[string]bool{}
+	for _, set := range sets {
+		values := pick(c.values(), set)
+		found, err := c.table.selectBy(ctx, c.plugin.dialect, c.tx, c.layout, c.assigned, set, values, tail)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range found {
+			if !seen[row.key] {
+				seen[row.key] = true
+				images = append(images, row)
+			}
+		}
+	}
+	return images, nil
+}
+
+// pick takes the given columns out of the inserted rows, leaving out the rows
+// that do not name them all or compute one of them.
+func pick(v clause.Values, columns []string) [][]any {
+	at := places(v, columns)
+	if at == nil {
+		return nil
+	}
+	picked := make([][]any, 0, len(v.Values))
+	for _, row := range v.Values {
+		if key := take(row, at); key != nil {
+			picked = append(picked, key)
+		}
+	}
+	return picked
+}
+
+// places finds columns among those inserted; nil if one is not among them.
+func places(v clause.Values, columns []string) []int {
+	at := make([]int, len(columns))
+	for i, name := range columns {
+		at[i] = slices.IndexFunc(v.Columns, func(c clause.Column) bool { return c.Name == name })
+		if at[i] < 0 {
+			return nil
+		}
+	}
+	return at
+}
+
+// take picks values out of an inserted row; nil if the database computes one.
+func take(row []any, at []int) []any {
+	key := make([]any, len(at))
+	for i, j := range at {
+		if key[i] = row[j]; !isPlain(key[i]) {
+			return nil
+		}
+	}
+	return key
+}
+
+// isPlain reports whether a value is bound as it is, and not computed by the
+// database.
+func isPlain(v any) bool {
+	switch v.(type) {
+	case nil, clause.Expression, clause.Interface, gorm.Valuer, *gorm.DB, []any:
+		return false
+	case driver.Valuer:
+		return true
+	}
+	k := reflect.Indirect(reflect.ValueOf(v)).Kind()
+	return k != reflect.Slice || reflect.TypeOf(v).Elem().Kind() == reflect.Uint8
+}
+
+// selectInserted reads the rows that an INSERT has left: by the keys it named,
+// by those that GORM got back from the database, and, for an upsert, by those
+// of the rows that were there before.
+func (c *capture) selectInserted(ctx context.Context) ([]image, error) {
+	named, returned := c.insertedKeys(ctx)
+	keys := append(named, returned...)
+	if !c.mayConflict() {
+		found, err := c.selectByKeys(ctx, keys)
+		if err == nil && int64(len(found)) != c.db.RowsAffected {
+			err = fmt.Errorf("table %q was given %d rows of which %d can be found again; the database does not tell their keys", c.table.name, c.db.RowsAffected, len(found))
+		}
+		return found, err
+	}
+	for i := range c.before {
+		keys = append(keys, c.before[i].args)
+	}
+	found, err := c.selectByKeys(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	more, err := c.selectByValues(ctx, c.keySets()[1:], "")
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for i := range found {
+		seen[found[i].key] = true
+	}
+	for _, row := range more {
+		if !seen[row.key] {
+			found = append(found, row)
+		}
+	}
+	return found, nil
+}
+
+func (c *capture) selectByKeys(ctx context.Context, keys [][]any) ([]image, error) {
+	found, err := c.table.selectBy(ctx, c.plugin.dialect, c.tx, c.layout, c.assigned, c.table.keys, keys, "")
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[string]bool, len(found)) // portions may overlap
+	once := found[:0]
+	for _, row := range found {
+		if !seen[row.key] {
+			seen[row.key] = true
+			once = append(once, row)
+		}
+	}
+	return once, nil
+}
+
+// insertedKeys returns the primary keys that the statement named, and those that
+// GORM found in what it scanned into the application's values.
+func (c *capture) insertedKeys(ctx context.Context) (named, returned [][]any) {
+	v := c.values()
+	at := places(v, c.table.keys)
+	for r, row := range v.Values {
+		if at != nil {
+			if key := take(row, at); key != nil {
+				named = append(named, key)
+				continue
+			}
+		}
+		if key := c.destKey(ctx, r); key != nil {
+			returned = append(returned, key)
+		}
+	}
+	return named, returned
+}
+
+// destKey reads the primary key of the r-th value that was given to Create; nil
+// if it holds none.
+func (c *capture) destKey(ctx context.Context, r int) []any {
+	switch d := c.db.Statement.Dest.(type) {
+	case map[string]any:
+		return c.mapKey(d)
+	case *map[string]any:
+		return c.mapKey(*d)
+	case []map[string]any:
+		return c.mapKey(d[r])
+	case *[]map[string]any:
+		return c.mapKey((*d)[r])
+	}
+	row := c.db.Statement.ReflectValue
+	if k := row.Kind(); k == reflect.Slice || k == reflect.Array {
+		if r >= row.Len() {
+			return nil
+		}
+		row = row.Index(r)
+	}
+	row = reflect.Indirect(row)
+	s := c.db.Statement.Schema
+	if s == nil || row.Kind() != reflect.Struct {
+		return nil
+	}
+	return keyValues(ctx, s, c.table.keys, row)
+}
+
+// keyValues reads the key columns of a struct; nil if one is not set.
+func keyValues(ctx context.Context, s *schema.Schema, columns []string, row reflect.Value) []any {
+	key := make([]any, len(columns))
+	for i, name := range columns {
+		f := s.FieldsByDBName[name]
+		if f == nil {
+			return nil
+		}
+		v, zero := f.ValueOf(ctx, row)
+		if zero && f.HasDefaultValue {
+			return nil
+		}
+		key[i] = v
+	}
+	return key
+}
+
+// mapKey reads the key columns of a map, where GORM keeps a key that the
+// database made under "@id" if it does not know the model.
+func (c *capture) mapKey(m map[string]any) []any {
+	key := make([]any, len(c.table.keys))
+	for i, name := range c.table.keys {
+		v, ok := m[name]
+		if f := c.table.schema.FieldsByDBName[name]; !ok && f != nil {
+			v, ok = m[f.Name]
+		}
+		if !ok && len(c.table.keys) == 1 {
+			v, ok = m["@id"]
+		}
+		if !ok || !isPlain(v) {
+			return nil
+		}
+		key[i] = v
+	}
+	return key
+}

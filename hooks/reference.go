@@ -1,0 +1,156 @@
+package hooks
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"gorm.io/gorm/schema"
+
+	"github.com/gormtrail/audit"
+)
+
+// reference is a field whose value is the key of another record, and that
+// carries the other's label in events, because names outlive deletions only in
+// the log.
+type reference struct {
+	field   string
+	element bool
+	inside  string // the column within an element that is an object
+
+	table, key, label string // where the label is found
+}
+
+// newReference returns a reference to the records of a model; false if they
+// have no label.
+func newReference(field, key string, parent *schema.Schema, registered map[string]*table) (reference, bool) {
+	r := reference{field: field, table: parent.Table, key: key}
+	if t := registered[parent.Table]; t != nil && t.entity != nil {
+		r.label = t.entity.label
+		if t.entity.redacted[r.label] || audit.Sensitive(r.label) {
+			return r, false
+		}
+		return r, r.label != ""
+	}
+	for _, f := range parent.Fields {
+		words := strings.Split(f.Tag.Get("audit"), ",")
+		for _, w := range words {
+			if strings.TrimSpace(w) == "label" && f.DBName != "" && !strings.Contains(f.Tag.Get("audit"), "redact") {
+				r.label = f.DBName
+			}
+		}
+	}
+	return r, r.label != ""
+}
+
+// labelKey is one record that is referred to: its key as JSON in a column of a
+// table.
+type labelKey struct{ table, column, json string }
+
+// refersTo returns the key of the record that a value refers to; nil if it
+// refers to none.
+func (r reference) refersTo(v audit.Value) json.RawMessage {
+	id := v.JSON
+	if r.element && len(id) > 0 && id[0] == '{' {
+		var object map[string]json.RawMessage
+		if json.Unmarshal(id, &object) != nil {
+			return nil
+		}
+		id = object[r.inside]
+	}
+	if v.Form != audit.FormPlain || id == nil || string(id) == "null" {
+		return nil
+	}
+	return id
+}
+
+// label puts labels beside the references in events, with one SELECT per table
+// that is referred to.
+func (u *unit) label(ctx context.Context, events []pending) error {
+	wanted := map[reference][][]any{}
+	u.eachReference(events, func(r reference, v *audit.Value, id json.RawMessage) {
+		key := labelKey{r.table, r.key, string(id)}
+		if _, known := u.labels[key]; !known {
+			u.labels[key] = ""
+			one := reference{table: r.table, key: r.key, label: r.label}
+			wanted[one] = append(wanted[one], []any{cell{json: id}.arg()})
+		}
+	})
+	for r, keys := range wanted {
+		if err := u.readLabels(ctx, r, keys); err != nil {
+			return err
+		}
+	}
+	u.eachReference(events, func(r reference, v *audit.Value, id json.RawMessage) {
+		v.Label = u.labels[labelKey{r.table, r.key, string(id)}]
+	})
+	return nil
+}
+
+// eachReference calls f for every value of the events that refers to a record
+// and has no label yet.
+func (u *unit) eachReference(events []pending, f func(reference, *audit.Value, json.RawMessage)) {
+	for i := range events {
+		e := &events[i]
+		for _, r := range e.entity.references {
+			for k := range e.Changes {
+				c := &e.Changes[k]
+				if c.Field != r.field || c.Element != r.element {
+					continue
+				}
+				for _, v := range [...]*audit.Value{&c.Before, &c.After} {
+					if id := r.refersTo(*v); id != nil && v.Label == "" {
+						f(r, v, id)
+					}
+				}
+			}
+		}
+	}
+}
+
+// labelChars is how much of a label is read; the recorder cuts it further.
+const labelChars = "500"
+
+func (u *unit) readLabels(ctx context.Context, r reference, keys [][]any) error {
+	d := u.plugin.dialect
+	label := d.quote(r.label)
+	if d.name == "postgres" {
+		label += "::text"
+	}
+	head := "SELECT " + d.quote(r.key) + ",SUBSTR(" + label + ",1," + labelChars + ") FROM " + d.quote(r.table) + " WHERE "
+	for len(keys) > 0 {
+		n := min(len(keys), keysPerQuery)
+		condition, args := d.in([]string{r.key}, keys[:n], 0)
+		keys = keys[n:]
+		if err := u.readLabelsOf(ctx, r, head+condition, args); err != nil {
+			return fmt.Errorf("read the labels of table %q: %w", r.table, err)
+		}
+	}
+	return nil
+}
+
+func (u *unit) readLabelsOf(ctx context.Context, r reference, text string, args []any) error {
+	k := kindText // as the references have it; MySQL gives numbers as text
+	if _, text := args[0].(string); !text {
+		k = kindNumber
+	}
+	rows, err := u.tx.QueryContext(ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, label any
+		if err := rows.Scan(&id, &label); err != nil {
+			return err
+		}
+		key, _ := appendCanonical(nil, k, id)
+		name, form := appendCanonical(nil, kindText, label)
+		u.labels[labelKey{r.table, r.key, string(key)}] = plain(cell{json: name, form: form})
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return rows.Close()
+}

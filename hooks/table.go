@@ -1,0 +1,259 @@
+package hooks
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"gorm.io/gorm/schema"
+
+	"github.com/gormtrail/audit"
+)
+
+// table is a table whose rows are captured: that of a registered model, or one
+// that joins two of them.
+type table struct {
+	name   string // as the schema says it, with the database schema if any
+	schema *schema.Schema
+	keys   []string   // columns of the primary key
+	unique [][]string // further sets of columns an INSERT may conflict on
+	entity *entity    // how rows become events; nil for a join table
+	join   *join      // how rows become elements of a relation; nil for a model
+
+	layout atomic.Pointer[layout]
+}
+
+// newTable returns the table of a parsed model.
+func newTable(s *schema.Schema) (*table, error) {
+	t := &table{name: s.Table, schema: s, keys: s.PrimaryFieldDBNames}
+	if len(t.keys) == 0 {
+		return nil, fmt.Errorf("audit: model %s has no primary key, so its records cannot be told apart; mark one with gorm:\"primaryKey\"", s.Name)
+	}
+	add := func(columns []string) {
+		same := func(u []string) bool { return slices.Equal(u, columns) }
+		if len(columns) > 0 && !slices.Equal(columns, t.keys) && !slices.ContainsFunc(t.unique, same) {
+			t.unique = append(t.unique, columns)
+		}
+	}
+	for _, index := range s.ParseIndexes() {
+		if index.Class != "UNIQUE" {
+			continue
+		}
+		columns := make([]string, len(index.Fields))
+		for i, f := range index.Fields {
+			columns[i] = f.DBName
+		}
+		add(columns)
+	}
+	for _, f := range s.Fields {
+		if f.Unique && f.DBName != "" {
+			add([]string{f.DBName})
+		}
+	}
+	return t, nil
+}
+
+// column is a column of a captured table.
+type column struct {
+	name     string
+	kind     kind
+	wide     bool // may hold a long value
+	redacted bool
+	audited  bool // is part of events; others are read for what they mean
+	key      bool
+}
+
+// layout is the columns of a table as the database has them. It is found out
+// at the first statement on the table, because a table may be migrated after
+// the plugin is registered.
+type layout struct {
+	columns []column
+	index   map[string]int
+	keys    []int // of the primary key
+
+	// Places of the columns with a meaning; -1 if there is none.
+	workspace, owner, label, deleted int
+
+	lean, full string // lists for SELECT; see dialect.wide
+}
+
+// find returns the place of a column, or -1.
+func (l *layout) find(name string) int {
+	if i, ok := l.index[name]; ok && name != "" {
+		return i
+	}
+	return -1
+}
+
+// load returns the layout, asking the database for it the first time.
+func (t *table) load(ctx context.Context, d dialect, tx audit.DBTX) (*layout, error) {
+	if l := t.layout.Load(); l != nil {
+		return l, nil
+	}
+	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+d.quote(t.name)+" WHERE 1=0")
+	if err != nil {
+		return nil, fmt.Errorf("read the columns of table %q: %w", t.name, err)
+	}
+	defer rows.Close()
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, err
+	}
+	l, err := t.arrange(d, types)
+	if err != nil {
+		return nil, err
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	t.layout.Store(l)
+	return l, nil
+}
+
+// arrange makes the layout from the columns the database names.
+func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
+	l := &layout{index: map[string]int{}}
+	e := t.entity
+	if e == nil {
+		e = &entity{}
+	}
+	for _, ct := range types {
+		name := ct.Name()
+		f := t.schema.FieldsByDBName[name]
+		c := column{
+			name:     name,
+			kind:     kindOf(f, ct.DatabaseTypeName()),
+			audited:  !e.ignored[name],
+			redacted: e.redacted[name] || audit.Sensitive(name),
+			key:      slices.Contains(t.keys, name),
+		}
+		if !c.audited && !c.key && !e.means(name) {
+			continue
+		}
+		c.wide = !c.key && mayBeLong(d.name, c.kind, f, ct)
+		l.index[name] = len(l.columns)
+		l.columns = append(l.columns, c)
+	}
+	for _, k := range t.keys {
+		i := l.find(k)
+		if i < 0 {
+			return nil, fmt.Errorf("table %q has no column %q, the model's primary key", t.name, k)
+		}
+		l.keys = append(l.keys, i)
+	}
+	l.workspace, l.owner, l.label, l.deleted = l.find(e.workspace), l.find(e.owner), l.find(e.label), l.find(e.deleted)
+	l.lean, l.full = l.list(d, nil), l.list(d, func(string) bool { return true })
+	return l, nil
+}
+
+// list is the columns for SELECT or RETURNING. Assigned tells which columns the
+// statement at hand sets; nil means none.
+func (l *layout) list(d dialect, assigned func(string) bool) string {
+	var b strings.Builder
+	for i := range l.columns {
+		c := &l.columns[i]
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if !c.wide {
+			b.WriteString(d.quote(c.name))
+			continue
+		}
+		value, description := d.wide(c, assigned != nil && assigned(c.name))
+		b.WriteString(value + "," + description)
+	}
+	return b.String()
+}
+
+// listFor is list for a statement that sets some columns.
+func (l *layout) listFor(d dialect, assigned func(string) bool) string {
+	for i := range l.columns {
+		if l.columns[i].wide && assigned(l.columns[i].name) {
+			return l.list(d, assigned)
+		}
+	}
+	return l.lean
+}
+
+// kindOf settles what a column holds from what the database calls its type and
+// from the model's field, if it has one.
+func kindOf(f *schema.Field, typeName string) kind {
+	typeName = strings.ToUpper(typeName)
+	switch typeName {
+	case "JSON", "JSONB":
+		return kindJSON
+	case "BYTEA", "BLOB", "TINYBLOB", "MEDIUMBLOB", "LONGBLOB":
+		return kindBytes
+	case "FLOAT4":
+		return kindFloat32
+	case "DATE":
+		return kindDate
+	}
+	if f != nil {
+		if f.TagSettings["SERIALIZER"] == "json" {
+			return kindJSON
+		}
+		if k, ok := kindOfType(string(f.DataType)); ok {
+			return k
+		}
+		if k, ok := kindOfType(string(f.GORMDataType)); ok {
+			return k
+		}
+	}
+	k, _ := kindOfType(strings.ToLower(typeName))
+	return k
+}
+
+// kindOfType reads a type as GORM or a database writes it.
+func kindOfType(t string) (kind, bool) {
+	t = strings.ToLower(t)
+	switch schema.DataType(t) {
+	case schema.Bool, "boolean":
+		return kindBool, true
+	case schema.Int, schema.Uint, schema.Float:
+		return kindNumber, true
+	case schema.String:
+		return kindText, true
+	case schema.Time:
+		return kindTime, true
+	case schema.Bytes:
+		return kindBytes, true
+	case "date":
+		return kindDate, true
+	}
+	for _, p := range [...]struct {
+		part string
+		kind kind
+	}{
+		{"json", kindJSON}, {"timestamp", kindTime}, {"datetime", kindTime}, {"blob", kindBytes}, {"binary", kindBytes},
+		{"bytea", kindBytes}, {"decimal", kindNumber}, {"numeric", kindNumber}, {"double", kindNumber}, {"float", kindNumber},
+		{"real", kindNumber}, {"char", kindText}, {"text", kindText}, {"uuid", kindText}, {"int", kindNumber}, {"serial", kindNumber},
+	} {
+		if strings.Contains(t, p.part) {
+			return p.kind, true
+		}
+	}
+	return kindText, false
+}
+
+// mayBeLong reports whether a value of the column may exceed
+// audit.MaxValueBytes. SQLite does not hold columns to their sizes; there the
+// model's word is taken, and a longer value is shortened after it is read.
+func mayBeLong(dialect string, k kind, f *schema.Field, ct *sql.ColumnType) bool {
+	if k != kindText && k != kindJSON && k != kindBytes {
+		return false
+	}
+	if f != nil && f.Size > 0 && f.Size < audit.MaxValueBytes && k == kindText {
+		return false
+	}
+	switch t := strings.ToUpper(ct.DatabaseTypeName()); dialect {
+	case "postgres":
+		return t == "TEXT" || t == "VARCHAR" || t == "BYTEA" || t == "JSON" || t == "JSONB"
+	case "mysql":
+		return strings.HasSuffix(t, "TEXT") && t != "TINYTEXT" || strings.HasSuffix(t, "BLOB") && t != "TINYBLOB" || t == "JSON"
+	}
+	return true
+}

@@ -1,0 +1,95 @@
+package hooks
+
+import (
+	"database/sql"
+	"runtime"
+	"sync"
+	"weak"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"github.com/gormtrail/audit"
+)
+
+// connection is what lies below GORM's cache of prepared statements, so that
+// our SQL makes no entry in it.
+func connection(pool gorm.ConnPool) audit.DBTX {
+	switch p := pool.(type) {
+	case *gorm.PreparedStmtTX:
+		return p.Tx
+	case *gorm.PreparedStmtDB:
+		return p.ConnPool
+	case *capture:
+		return p.tx
+	}
+	return pool
+}
+
+// inTransaction reports whether a connection can be committed.
+func inTransaction(pool gorm.ConnPool) bool {
+	_, ok := pool.(gorm.TxCommitter)
+	return ok
+}
+
+// ownTransaction marks a statement whose transaction is ours.
+const ownTransaction = "audit:transaction"
+
+// begin opens a transaction for a statement that has none, as under
+// SkipDefaultTransaction: otherwise a change could outlive its event.
+func (p *Plugin) begin(db *gorm.DB) {
+	if db.Error != nil || db.DryRun || p.tableOf(db.Statement) == nil || inTransaction(db.Statement.ConnPool) {
+		return
+	}
+	pool := db.Statement.ConnPool
+	tx := db.Begin()
+	if tx.Error != nil {
+		_ = db.AddError(failed(tx.Error))
+		return
+	}
+	db.Statement.ConnPool = tx.Statement.ConnPool
+	db.InstanceSet(ownTransaction, pool)
+}
+
+// end closes the transaction that begin has opened.
+func (p *Plugin) end(db *gorm.DB) {
+	v, ok := db.InstanceGet(ownTransaction)
+	if !ok {
+		return
+	}
+	pool, ok := v.(gorm.ConnPool)
+	if !ok {
+		return
+	}
+	db.InstanceSet(ownTransaction, false) // a statement may be run again
+	if db.Error != nil {
+		db.Rollback()
+	} else {
+		db.Commit()
+	}
+	db.Statement.ConnPool = pool
+}
+
+// changeSets remembers the change set of each transaction for as long as the
+// transaction is in memory, and no longer.
+type changeSets struct {
+	byTx sync.Map // weak.Pointer[sql.Tx] to uuid.UUID
+}
+
+// of returns the change set of a transaction; first becomes it if there is none
+// yet. What is no transaction of database/sql has none to share.
+func (s *changeSets) of(conn audit.DBTX, first uuid.UUID) uuid.UUID {
+	if h, ok := conn.(*heldTx); ok {
+		conn = h.Tx
+	}
+	tx, ok := conn.(*sql.Tx)
+	if !ok {
+		return first
+	}
+	key := weak.Make(tx)
+	set, known := s.byTx.LoadOrStore(key, first)
+	if !known {
+		runtime.AddCleanup(tx, func(key weak.Pointer[sql.Tx]) { s.byTx.Delete(key) }, key)
+	}
+	return set.(uuid.UUID)
+}
