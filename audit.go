@@ -261,7 +261,7 @@ const MaxValueBytes = 64 << 10
 
 // Recorded reports whether the value is known to the log: as JSON, shortened,
 // or withheld.
-func (v Value) Recorded() bool { return v.JSON != nil || v.Form != FormPlain }
+func (v Value) Recorded() bool { return len(v.JSON) > 0 || v.Form != FormPlain }
 
 // IsNull reports whether the value is recorded as null.
 func (v Value) IsNull() bool { return v.Form == FormPlain && string(v.JSON) == "null" }
