@@ -32,9 +32,9 @@ func (c Change) AppendJSON(b []byte) []byte {
 }
 
 func (v Value) appendJSON(b []byte, side string) []byte {
-	if v.JSON != nil {
+	if len(v.JSON) > 0 {
 		b = append(append(append(b, `,"`...), side...), `":`...)
-		b = append(b, v.JSON...)
+		b = appendRawJSON(b, v.JSON)
 	}
 	if v.Label != "" {
 		b = append(append(append(b, `,"`...), side...), `_label":`...)
@@ -79,11 +79,11 @@ func AppendChanges(b []byte, changes []Change) []byte {
 	return append(b, ']')
 }
 
-// AppendJSONString appends s as a JSON string to b. Control characters, U+2028
-// and U+2029 are escaped, so that the result stays on one line; invalid UTF-8
+// AppendJSONString appends s as a JSON string to b. Control characters, line
+// separators and those that change the direction of writing are escaped, so
+// that the result stays on one line and looks like what it is; invalid UTF-8
 // becomes U+FFFD.
 func AppendJSONString(b []byte, s string) []byte {
-	const digits = "0123456789abcdef"
 	b = append(b, '"')
 	from := 0
 	for i := 0; i < len(s); {
@@ -104,7 +104,7 @@ func AppendJSONString(b []byte, s string) []byte {
 			case '\t':
 				b = append(b, '\\', 't')
 			default:
-				b = append(b, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+				b = appendUnicodeEscape(b, rune(c))
 			}
 			i++
 			from = i
@@ -116,9 +116,9 @@ func AppendJSONString(b []byte, s string) []byte {
 			b = append(b, s[from:i]...)
 			b = append(b, "\uFFFD"...)
 			from = i + size
-		case r == '\u2028' || r == '\u2029':
+		case hidden(r):
 			b = append(b, s[from:i]...)
-			b = append(b, '\\', 'u', '2', '0', '2', digits[r&15])
+			b = appendUnicodeEscape(b, r)
 			from = i + size
 		}
 		i += size
