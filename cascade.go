@@ -41,6 +41,9 @@ func (c Cascade) Follows(parent Event, label string) []Change {
 	var changes []Change
 	for _, p := range parent.Changes {
 		if label != "" && p.Field == label {
+			if p.Before.Text() == p.After.Text() {
+				continue // withheld, or null that became empty
+			}
 			changes = append(changes, Change{Field: c.Field, Element: c.Element,
 				Before: Value{JSON: ref, Label: p.Before.Text()}, After: Value{JSON: ref, Label: p.After.Text()}})
 			continue

@@ -46,26 +46,28 @@ func cleanActor(a Actor) Actor {
 // cleanText makes s valid UTF-8 without NUL, which PostgreSQL cannot store, and
 // cuts it to at most limit bytes with an ellipsis.
 func cleanText(s string, limit int) string {
-	if len(s) <= limit && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+	if len(s) <= limit && storable(s) {
 		return s
 	}
-	if len(s) > limit {
-		s = s[:limit-len("…")]
-		for i := 0; i < utf8.UTFMax && len(s) > 0; i++ {
-			if r, size := utf8.DecodeLastRuneInString(s); r != utf8.RuneError || size > 1 {
-				break
-			}
-			s = s[:len(s)-1]
-		}
-		s += "…"
+	// What is replaced may grow, so that is done before the cut.
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	if len(s) <= limit {
+		return s
 	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	end := limit - len("…")
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
 }
+
+// storable reports whether every database can keep s as it is.
+func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 // cleanID is cleanText for what is compared: a text that has to be changed ends
 // in a digest of the original, so that two of them stay two.
 func cleanID(s string) string {
-	if len(s) <= maxID && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+	if len(s) <= maxID && storable(s) {
 		return s
 	}
 	digest := sha256.Sum256([]byte(s))

@@ -28,9 +28,10 @@ func (s *idSource) take(t time.Time, n int) int64 {
 	}
 }
 
-// tickOf is the time in ticks of 1/4096 of a millisecond.
+// tickOf is the time in ticks of 1/4096 of a millisecond. A UUID has no room for
+// times before 1970.
 func tickOf(t time.Time) int64 {
-	us := t.UnixMicro()
+	us := max(t.UnixMicro(), 0)
 	return us/1000<<12 | us%1000<<12/1000
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -88,7 +89,7 @@ func (r *Recorder) Store() Store { return r.store }
 // the gate lets through, all or none. It is for what no hook sees: a login, an
 // approval, a change in another system.
 func (r *Recorder) Record(ctx context.Context, events ...Event) error {
-	events, err := r.admit(ctx, nil, events)
+	events, err := r.Admit(ctx, nil, events)
 	if err != nil || len(events) == 0 {
 		return err
 	}
@@ -106,7 +107,7 @@ func (r *Recorder) RecordTx(ctx context.Context, tx DBTX, events ...Event) error
 	if !ok {
 		return fmt.Errorf("audit: a store of type %T cannot write inside a transaction, use Record: %w", r.store, errors.ErrUnsupported)
 	}
-	events, err := r.admit(ctx, tx, events)
+	events, err := r.Admit(ctx, tx, events)
 	if err != nil || len(events) == 0 {
 		return err
 	}
@@ -116,10 +117,21 @@ func (r *Recorder) RecordTx(ctx context.Context, tx DBTX, events ...Event) error
 	return nil
 }
 
-// admit returns stamped copies of the events that the gate lets through.
-func (r *Recorder) admit(ctx context.Context, tx DBTX, events []Event) ([]Event, error) {
+// Admit is the first half of [Recorder.Record]: it returns stamped copies of the
+// events that the gate lets through, with values that every store can keep. It
+// is for those who append them in a way of their own, as hooks do. The events
+// passed to it are left as they are.
+//
+// A change whose JSON is not valid is recorded as that text, a value that is too
+// long as [FormShortened]; neither makes it fail. It returns [ErrInvalidEvent]
+// for an event without entity type, entity id or operation, and for a change
+// without a field, whether or not the gate would let it through.
+func (r *Recorder) Admit(ctx context.Context, tx DBTX, events []Event) ([]Event, error) {
 	admitted := make([]Event, 0, len(events))
-	for _, e := range events {
+	for i, e := range events {
+		if err := e.complete(i, len(events)); err != nil {
+			return nil, err
+		}
 		workspace, err := r.Workspace(ctx, e.Workspace)
 		if err != nil {
 			return nil, err
@@ -130,10 +142,27 @@ func (r *Recorder) admit(ctx context.Context, tx DBTX, events []Event) ([]Event,
 		}
 		if on {
 			e.Workspace = workspace
+			e.Changes = slices.Clone(e.Changes) // stamping cleans them
+			for i := range e.Changes {
+				if err := e.Changes[i].settle(); err != nil {
+					return nil, err
+				}
+			}
 			admitted = append(admitted, e)
 		}
 	}
-	return admitted, r.Stamp(ctx, admitted)
+	if err := r.Stamp(ctx, admitted); err != nil {
+		return nil, err
+	}
+	return admitted, nil
+}
+
+// complete checks that the event, the i-th of n, says what was done with what.
+func (e *Event) complete(i, n int) error {
+	if e.Entity.Type == "" || e.Entity.ID == "" || e.Operation == "" {
+		return invalidEvent("event %d of %d needs an entity type, an entity id and an operation", i+1, n)
+	}
+	return nil
 }
 
 // Records asks the gate; see [Gate.Records]. Events of the audit log's own
@@ -185,16 +214,21 @@ func (r *Recorder) Stamp(ctx context.Context, events []Event) (err error) {
 	from := carried(ctx)
 	from.request = r.personal(from.request)
 	now := r.cfg.Now().UTC().Truncate(time.Microsecond)
+	if now.IsZero() {
+		return fmt.Errorf("%w: Config.Now returned the zero time", ErrAuditFailed)
+	}
 	tick := int64(0)
 	if r.cfg.NewID == nil {
 		tick = r.ids.take(now, len(events))
 	}
 	for i := range events {
 		e := &events[i]
-		if e.Entity.Type == "" || e.Entity.ID == "" || e.Operation == "" {
-			return invalidEvent("event %d of %d needs an entity type, an entity id and an operation", i+1, len(events))
+		if err := e.complete(i, len(events)); err != nil {
+			return err
 		}
-		r.identify(e, now, tick+int64(i))
+		if err := r.identify(e, now, tick+int64(i)); err != nil {
+			return err
+		}
 		if e.Workspace == "" {
 			if e.Workspace, err = r.Workspace(ctx, ""); err != nil {
 				return err
@@ -209,7 +243,7 @@ func (r *Recorder) Stamp(ctx context.Context, events []Event) (err error) {
 }
 
 // identify sets time, id and version of an event that lacks them.
-func (r *Recorder) identify(e *Event, now time.Time, tick int64) {
+func (r *Recorder) identify(e *Event, now time.Time, tick int64) error {
 	own := !e.Time.IsZero()
 	if own {
 		e.Time = e.Time.UTC().Truncate(time.Microsecond)
@@ -225,8 +259,12 @@ func (r *Recorder) identify(e *Event, now time.Time, tick int64) {
 		default:
 			e.ID = idAt(tick)
 		}
+		if e.ID == uuid.Nil {
+			return fmt.Errorf("%w: Config.NewID returned the zero id", ErrAuditFailed)
+		}
 	}
 	e.SchemaVersion = SchemaVersion
+	return nil
 }
 
 // attribute sets who made the change, whence and why.

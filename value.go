@@ -2,12 +2,53 @@ package audit
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
+
+// settle makes a change that somebody wrote by hand one that every store keeps
+// alike.
+func (c *Change) settle() error {
+	if c.Field == "" {
+		return invalidEvent("a change needs the name of its field")
+	}
+	c.Field = cleanID(c.Field)
+	c.Before, c.After = c.Before.settled(), c.After.settled()
+	return nil
+}
+
+// settled is the value in compact JSON of bounded length, and without what is
+// withheld. The JSON is copied.
+func (v Value) settled() Value {
+	v.Form = Form(cleanID(string(v.Form)))
+	switch {
+	case v.Form == FormRedacted:
+		return Value{Form: FormRedacted}
+	case len(v.JSON) == 0:
+		return Value{Label: v.Label}
+	}
+	var b bytes.Buffer
+	if !utf8.Valid(v.JSON) || json.Compact(&b, v.JSON) != nil {
+		v.JSON, v.Form = AppendJSONString(nil, string(v.JSON)), FormPlain
+	} else {
+		v.JSON = b.Bytes()
+	}
+	if len(v.JSON) < MaxValueBytes {
+		return v
+	}
+	long := ValueOf(v.JSON)
+	if s, ok := v.text(); ok && v.Form == FormBase64 {
+		if bin, err := base64.StdEncoding.DecodeString(s); err == nil {
+			long = bytesValue(bin)
+		}
+	}
+	long.Label = v.Label
+	return long
+}
 
 // maxShown is how many characters of a value people are shown.
 const maxShown = 120
