@@ -98,7 +98,7 @@ func (c *capture) prepare(ctx context.Context, text string) (err error) {
 		if c.before, err = c.selectMatching(ctx); err != nil {
 			return err
 		}
-		c.fallout, err = c.readFallout(ctx, c.table, c.layout, c.before, map[recordKey]bool{})
+		c.fallout, err = c.readFallout(ctx, c.table, c.layout, c.before, seenRows{})
 	default:
 		return fmt.Errorf("a statement on table %q is neither INSERT, UPDATE nor DELETE", c.table.name)
 	}

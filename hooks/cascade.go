@@ -144,7 +144,7 @@ type fallout struct {
 }
 
 // readFallout reads, and locks, the rows that refer to rows about to be deleted.
-func (c *capture) readFallout(ctx context.Context, t *table, l *layout, rows []image, seen map[recordKey]bool) ([]*fallout, error) {
+func (c *capture) readFallout(ctx context.Context, t *table, l *layout, rows []image, seen seenRows) ([]*fallout, error) {
 	if !t.hasDependents() || len(rows) == 0 {
 		return nil, nil
 	}
@@ -158,7 +158,7 @@ func (c *capture) readFallout(ctx context.Context, t *table, l *layout, rows []i
 		if err := c.readReferring(ctx, f, j.ownerColumns, values); err != nil {
 			return nil, err
 		}
-		if len(f.rows) > 0 {
+		if f.rows = seen.fresh(f.table, "", f.rows); len(f.rows) > 0 {
 			found = append(found, f)
 		}
 	}
@@ -171,23 +171,36 @@ func (c *capture) readFallout(ctx context.Context, t *table, l *layout, rows []i
 		if err := c.readReferring(ctx, f, []string{r.referring()}, values); err != nil {
 			return nil, err
 		}
-		f.rows = slices.DeleteFunc(f.rows, func(row image) bool {
-			key := recordKey{r.child, r.referring() + "=" + row.key}
-			was := seen[key]
-			seen[key] = true
-			return was
-		})
-		if len(f.rows) == 0 {
-			continue
-		}
 		if r.removes {
-			if f.below, err = c.readFallout(ctx, f.table, f.layout, f.rows, seen); err != nil {
+			going := seen.fresh(f.table, "removed ", f.rows)
+			if f.below, err = c.readFallout(ctx, f.table, f.layout, going, seen); err != nil {
 				return nil, err
 			}
 		}
-		found = append(found, f)
+		if f.rows = seen.fresh(f.table, "", f.rows); len(f.rows)+len(f.below) > 0 {
+			found = append(found, f)
+		}
 	}
 	return found, nil
+}
+
+// seenRows are the rows met while fallout is read: one that is reached by
+// several ways changes once.
+type seenRows map[*table]map[string]bool
+
+// fresh returns the rows not met before for a purpose.
+func (s seenRows) fresh(t *table, purpose string, rows []image) []image {
+	if s[t] == nil {
+		s[t] = map[string]bool{}
+	}
+	var fresh []image
+	for _, row := range rows {
+		if key := purpose + row.key; !s[t][key] {
+			s[t][key] = true
+			fresh = append(fresh, row)
+		}
+	}
+	return fresh
 }
 
 // referred are the values by which children refer to rows.

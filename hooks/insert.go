@@ -199,9 +199,9 @@ func (c *capture) destKey(ctx context.Context, r int) []any {
 	case *map[string]any:
 		return c.mapKey(*d)
 	case []map[string]any:
-		return c.mapKey(d[r])
+		return c.mapKey(lastOf(d, r, len(c.values().Values)))
 	case *[]map[string]any:
-		return c.mapKey((*d)[r])
+		return c.mapKey(lastOf(*d, r, len(c.values().Values)))
 	}
 	row := c.db.Statement.ReflectValue
 	if k := row.Kind(); k == reflect.Slice || k == reflect.Array {
@@ -216,6 +216,15 @@ func (c *capture) destKey(ctx context.Context, r int) []any {
 		return nil
 	}
 	return keyValues(ctx, s, c.table.keys, row)
+}
+
+// lastOf is the r-th of the last n maps: GORM appends what the database returns
+// to the maps it was given.
+func lastOf(maps []map[string]any, r, n int) map[string]any {
+	if len(maps) < n {
+		return nil
+	}
+	return maps[len(maps)-n+r]
 }
 
 // keyValues reads the key columns of a struct; nil if one is not set.
