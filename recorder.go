@@ -269,10 +269,10 @@ func (r *Recorder) identify(e *Event, now time.Time, tick int64) error {
 
 // attribute sets who made the change, whence and why.
 func (r *Recorder) attribute(e *Event, from carrier) error {
-	if e.Actor.IsZero() {
+	if e.Actor.nobody() {
 		e.Actor = from.actor
 	}
-	if e.Actor.IsZero() {
+	if e.Actor.nobody() {
 		if r.cfg.RequireActor {
 			return fmt.Errorf("%w: set one with audit.WithActor before %s %s", ErrNoActor, e.Entity.Type, e.Operation)
 		}
@@ -307,6 +307,9 @@ func (r *Recorder) attribute(e *Event, from carrier) error {
 	}
 	return nil
 }
+
+// nobody reports whether a names no one: a user without id and name is none.
+func (a Actor) nobody() bool { return a.kind() == KindUser && a.ID == "" && a.Name == "" }
 
 // OwnershipFor settles whether a change of a record that can have an owner was
 // made by that owner. An actor who is not a user is judged by the initiator. A
