@@ -1,0 +1,304 @@
+package dbtest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gormtrail/audit"
+	"github.com/gormtrail/audit/store/sqlstore"
+	"github.com/gormtrail/audit/store/storetest"
+)
+
+func TestSQLStoreKeepsTheContract(t *testing.T) {
+	// A table for each rule is quicker than a database for each.
+	newStore := func(db *Database) func(t *testing.T) *sqlstore.Store {
+		var tables atomic.Int64
+		return func(t *testing.T) *sqlstore.Store {
+			return migrated(t, db, &sqlstore.Config{Table: fmt.Sprintf("events_%d", tables.Add(1))})
+		}
+	}
+	t.Run("store", func(t *testing.T) {
+		Each(t, func(t *testing.T, db *Database) {
+			make := newStore(db)
+			storetest.Run(t, func(t *testing.T) audit.Store { return make(t) })
+		})
+	})
+	t.Run("transactions", func(t *testing.T) {
+		Each(t, func(t *testing.T, db *Database) {
+			make := newStore(db)
+			storetest.RunTx(t, func(t *testing.T) (audit.TxStore, *sql.DB) {
+				store := make(t)
+				t.Cleanup(func() { db.SQL().SetMaxOpenConns(8) })
+				return store, db.SQL()
+			})
+		})
+	})
+}
+
+// migrated returns a store with its tables.
+func migrated(tb testing.TB, db *Database, cfg *sqlstore.Config) *sqlstore.Store {
+	tb.Helper()
+	store, err := sqlstore.New(db.SQL(), db.Dialect, cfg)
+	require.NoError(tb, err)
+	require.NoError(tb, store.Migrate(context.Background()))
+	return store
+}
+
+func TestConfigsThatCannotWorkAreRefused(t *testing.T) {
+	db := new(sql.DB)
+	for name, c := range map[string]struct {
+		db      *sql.DB
+		dialect sqlstore.Dialect
+		cfg     *sqlstore.Config
+		want    string
+	}{
+		"no database":       {nil, sqlstore.SQLite, nil, "sqlstore: New needs a database, got nil"},
+		"no dialect":        {db, "", nil, `sqlstore: unknown dialect "", use sqlstore.SQLite, Postgres or MySQL`},
+		"an unknown one":    {db, "oracle", nil, `sqlstore: unknown dialect "oracle", use sqlstore.SQLite, Postgres or MySQL`},
+		"a quote":           {db, sqlstore.Postgres, &sqlstore.Config{Table: `a"b`}, `sqlstore: Table "a\"b" must be up to 40 letters, digits and underscores, not beginning with a digit`},
+		"a digit first":     {db, sqlstore.MySQL, &sqlstore.Config{Table: "1a"}, `sqlstore: Table "1a" must be up to 40 letters, digits and underscores, not beginning with a digit`},
+		"too long a table":  {db, sqlstore.MySQL, &sqlstore.Config{Table: strings.Repeat("a", 41)}, `sqlstore: Table "` + strings.Repeat("a", 41) + `" must be up to 40 letters, digits and underscores, not beginning with a digit`},
+		"schema of SQLite":  {db, sqlstore.SQLite, &sqlstore.Config{Schema: "main"}, `sqlstore: Schema is "main" but SQLite has none, leave it empty`},
+		"schema with a dot": {db, sqlstore.Postgres, &sqlstore.Config{Schema: "a.b"}, `sqlstore: Schema "a.b" must be up to 63 letters, digits and underscores, not beginning with a digit`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := sqlstore.New(c.db, c.dialect, c.cfg)
+			require.EqualError(t, err, c.want)
+			if c.db != nil {
+				_, err = sqlstore.Migrations(c.dialect, c.cfg)
+				require.EqualError(t, err, c.want)
+			}
+		})
+	}
+}
+
+func TestMigrateMayRunAgainAndAtOnce(t *testing.T) {
+	Each(t, func(t *testing.T, db *Database) {
+		const processes = 4
+		errs := make([]error, processes)
+		var wg sync.WaitGroup
+		for i := range processes {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				pool, err := sql.Open(db.Driver, db.DSN)
+				if err != nil {
+					errs[i] = err
+					return
+				}
+				defer pool.Close()
+				store, err := sqlstore.New(pool, db.Dialect, nil)
+				if err != nil {
+					errs[i] = err
+					return
+				}
+				errs[i] = store.Migrate(context.Background())
+			}()
+		}
+		wg.Wait()
+		for _, err := range errs {
+			require.NoError(t, err)
+		}
+		store := migrated(t, db, nil)
+		require.NoError(t, store.VerifySchema(context.Background()))
+		require.NoError(t, store.Append(context.Background(), []audit.Event{sample(1)}))
+		require.NoError(t, store.Migrate(context.Background()))
+		requireStored(t, store, sample(1))
+	})
+}
+
+func TestMigrationsMayBeRunByOtherTools(t *testing.T) {
+	Each(t, func(t *testing.T, db *Database) {
+		cfg := &sqlstore.Config{Table: "trail"}
+		texts, err := sqlstore.Migrations(db.Dialect, cfg)
+		require.NoError(t, err)
+		for range 2 {
+			for _, text := range texts {
+				require.NotContains(t, text, "{")
+				for statement := range strings.SplitSeq(text, ";\n") {
+					if strings.TrimSpace(statement) == "" {
+						continue
+					}
+					_, err := db.SQL().ExecContext(context.Background(), statement)
+					require.NoError(t, err)
+				}
+			}
+		}
+		store, err := sqlstore.New(db.SQL(), db.Dialect, cfg)
+		require.NoError(t, err)
+		require.NoError(t, store.VerifySchema(context.Background()))
+	})
+}
+
+func TestVerifySchemaNamesTheRemedy(t *testing.T) {
+	Each(t, func(t *testing.T, db *Database) {
+		ctx := context.Background()
+		store, err := sqlstore.New(db.SQL(), db.Dialect, nil)
+		require.NoError(t, err)
+		quoted := func(table string) string {
+			if db.Dialect == sqlstore.MySQL {
+				return "`" + table + "`"
+			}
+			return `"` + table + `"`
+		}
+		requireSchema := func(want string) {
+			t.Helper()
+			err := store.VerifySchema(ctx)
+			require.ErrorIs(t, err, audit.ErrSchema)
+			require.EqualError(t, err, "audit: store schema does not fit: "+want)
+		}
+		exec := func(statement string) {
+			t.Helper()
+			_, err := db.SQL().ExecContext(ctx, statement)
+			require.NoError(t, err)
+		}
+		const remedy = "; call Store.Migrate, or run the SQL of sqlstore.Migrations"
+		requireSchema("there is no table " + quoted("audit_events_schema") + remedy)
+		require.NoError(t, store.Migrate(ctx))
+		require.NoError(t, store.VerifySchema(ctx))
+
+		exec("DROP TABLE audit_events")
+		requireSchema("there is no table " + quoted("audit_events") + remedy)
+		require.NoError(t, store.Migrate(ctx), "a lost table is made again")
+
+		exec("DELETE FROM audit_events_schema")
+		requireSchema("the tables of " + quoted("audit_events") + " are at version 0, this program needs 1" + remedy)
+		require.NoError(t, store.Migrate(ctx))
+
+		exec("INSERT INTO audit_events_schema (version) VALUES (2)")
+		requireSchema("the tables of " + quoted("audit_events") + " are at version 2, this program knows 1; upgrade github.com/gormtrail/audit")
+		require.ErrorIs(t, store.Migrate(ctx), audit.ErrSchema)
+	})
+}
+
+func TestTablesMayHaveOtherNamesAndAnotherSchema(t *testing.T) {
+	Each(t, func(t *testing.T, db *Database) {
+		ctx := context.Background()
+		cfg := &sqlstore.Config{Table: "Order_select_" + strings.Repeat("x", 27)}
+		if db.Namespace != "" {
+			other := Open(t, db.Name)
+			cfg.Schema = other.Namespace
+		}
+		store := migrated(t, db, cfg)
+		require.NoError(t, store.Append(ctx, []audit.Event{sample(1)}))
+		requireStored(t, store, sample(1))
+		same, err := store.SameDatabase(ctx, db.SQL())
+		require.NoError(t, err)
+		require.True(t, same)
+
+		beside := migrated(t, db, nil)
+		requireStored(t, beside)
+	})
+}
+
+func TestSameDatabase(t *testing.T) {
+	Each(t, func(t *testing.T, db *Database) {
+		ctx := context.Background()
+		open := func(driver, dsn string) *sql.DB {
+			pool, err := sql.Open(driver, dsn)
+			require.NoError(t, err)
+			t.Cleanup(func() { pool.Close() })
+			pool.SetMaxOpenConns(1)
+			return pool
+		}
+		store := migrated(t, db, nil)
+		same := func(pool *sql.DB) bool {
+			t.Helper()
+			is, err := store.SameDatabase(ctx, pool)
+			require.NoError(t, err)
+			return is
+		}
+		require.True(t, same(db.SQL()), "the store's own pool")
+		require.True(t, same(open(db.Driver, db.DSN)), "another pool on the same database")
+
+		other := Open(t, db.Name)
+		require.False(t, same(other.SQL()), "another database")
+		migrated(t, other, nil)
+		require.False(t, same(other.SQL()), "another database with a table of the same name")
+
+		_, err := store.SameDatabase(ctx, nil)
+		require.EqualError(t, err, "sqlstore: SameDatabase needs a pool, got nil")
+	})
+	t.Run("SQLite in memory is the same only for its own pool", func(t *testing.T) {
+		one, err := sql.Open("sqlite", ":memory:")
+		require.NoError(t, err)
+		defer one.Close()
+		two, err := sql.Open("sqlite", ":memory:")
+		require.NoError(t, err)
+		defer two.Close()
+		store, err := sqlstore.New(one, sqlstore.SQLite, nil)
+		require.NoError(t, err)
+		is, err := store.SameDatabase(context.Background(), one)
+		require.NoError(t, err)
+		require.True(t, is)
+		is, err = store.SameDatabase(context.Background(), two)
+		require.NoError(t, err)
+		require.False(t, is)
+	})
+}
+
+func TestErrorsOfAClosedDatabaseHoldNoDSN(t *testing.T) {
+	Each(t, func(t *testing.T, db *Database) {
+		ctx := context.Background()
+		pool, err := sql.Open(db.Driver, db.DSN)
+		require.NoError(t, err)
+		store, err := sqlstore.New(pool, db.Dialect, nil)
+		require.NoError(t, err)
+		require.NoError(t, pool.Close())
+		_, listed := store.List(ctx, audit.Filter{Workspace: "w1"}, audit.Position{}, 1)
+		_, same := store.SameDatabase(ctx, db.SQL())
+		for _, err := range []error{
+			store.Append(ctx, []audit.Event{sample(1)}), store.Migrate(ctx), store.VerifySchema(ctx), listed, same,
+		} {
+			require.ErrorContains(t, err, "sqlstore: ")
+			require.NotErrorIs(t, err, audit.ErrSchema)
+			require.NotContains(t, err.Error(), db.DSN)
+			require.NotContains(t, err.Error(), "127.0.0.1")
+		}
+	})
+}
+
+func TestIdsThatAreTooLongAreRefusedAlike(t *testing.T) {
+	Each(t, func(t *testing.T, db *Database) {
+		store := migrated(t, db, nil)
+		e := sample(1)
+		e.Entity.ID = strings.Repeat("x", 192)
+		require.ErrorIs(t, store.Append(context.Background(), []audit.Event{sample(2), e}), audit.ErrInvalidEvent)
+		requireStored(t, store)
+	})
+}
+
+// sample is an event of the workspace w1.
+func sample(n int) audit.Event {
+	return audit.Event{
+		ID:            uuid.UUID{0: 1, 14: byte(n >> 8), 15: byte(n)},
+		Time:          time.Date(2024, 5, 1, 9, 0, n, 0, time.UTC),
+		Workspace:     "w1",
+		Actor:         audit.Actor{Kind: audit.KindUser, ID: "17", Name: "Jo"},
+		Operation:     audit.Updated,
+		Entity:        audit.Entity{Type: audit.TypeProject, ID: "p1", Label: "Apollo"},
+		Changes:       []audit.Change{{Field: "name", Before: audit.Value{JSON: []byte(`"Gemini"`)}, After: audit.Value{JSON: []byte(`"Apollo"`)}}},
+		SchemaVersion: audit.SchemaVersion,
+	}
+}
+
+// requireStored requires the workspace w1 to hold these events, newest first.
+func requireStored(t *testing.T, store audit.Store, want ...audit.Event) {
+	t.Helper()
+	got, err := store.List(context.Background(), audit.Filter{Workspace: "w1"}, audit.Position{}, 1000)
+	require.NoError(t, err)
+	if len(want) == 0 {
+		require.Empty(t, got)
+		return
+	}
+	require.Equal(t, want, got)
+}

@@ -1,0 +1,175 @@
+package sqlstore
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gormtrail/audit"
+)
+
+// columns are the columns of the events' table in the order in which rows.add
+// writes and scan reads them.
+var columns = [...]string{
+	"id", "time", "workspace",
+	"actor_kind", "actor_id", "actor_name",
+	"initiator_kind", "initiator_id", "initiator_name",
+	"operation", "origin",
+	"entity_type", "entity_id", "entity_label", "entity_owner",
+	"ownership", "changes", "cause", "derived", "change_set",
+	"request_id", "request_address", "request_agent",
+	"reason", "schema_version",
+}
+
+// changesColumn is the place of "changes" in columns.
+const changesColumn = 16
+
+// selected are the columns as they are read: NULL comes as an empty text.
+var selected = func() string {
+	list := make([]string, len(columns))
+	for i, c := range columns {
+		switch c {
+		case "actor_name", "initiator_kind", "initiator_id", "initiator_name", "entity_label", "request_id", "request_address", "request_agent", "reason":
+			c = "COALESCE(" + c + ", '')"
+		}
+		list[i] = c
+	}
+	return strings.Join(list, ", ")
+}()
+
+// maxName is the length in bytes of what indexes hold. [audit.Recorder] keeps
+// to it.
+const maxName = 191
+
+// rows are the arguments of an INSERT.
+type rows struct {
+	dialect Dialect
+	args    []any
+}
+
+// add appends an event's columns, all but the changes.
+func (r *rows) add(e *audit.Event) error {
+	for _, name := range [...]string{e.Workspace, e.Actor.ID, string(e.Entity.Type), e.Entity.ID} {
+		if len(name) > maxName {
+			return fmt.Errorf("%w: event %s has an id, type or workspace of %d bytes, more than %d; audit.Recorder shortens them", audit.ErrInvalidEvent, e.ID, len(name), maxName)
+		}
+	}
+	r.uuid(&e.ID)
+	r.args = append(r.args, e.Time.UnixMicro())
+	r.text(e.Workspace)
+	r.text(string(e.Actor.Kind))
+	r.text(e.Actor.ID)
+	r.optional(e.Actor.Name)
+	r.optional(string(e.Initiator.Kind))
+	r.optional(e.Initiator.ID)
+	r.optional(e.Initiator.Name)
+	r.text(string(e.Operation))
+	r.text(string(e.Origin))
+	r.text(string(e.Entity.Type))
+	r.text(e.Entity.ID)
+	r.optional(e.Entity.Label)
+	r.text(e.Entity.Owner)
+	r.text(string(e.Ownership))
+	r.args = append(r.args, nil) // changes
+	r.uuid(&e.Cause)
+	r.args = append(r.args, flag(e.Derived))
+	r.uuid(&e.ChangeSet)
+	r.optional(e.Request.ID)
+	r.optional(e.Request.Address)
+	r.optional(e.Request.Agent)
+	r.optional(e.Reason)
+	r.args = append(r.args, int64(e.SchemaVersion))
+	return nil
+}
+
+// text appends s. Most columns are alike in the events of one statement, so
+// the row before often has the same text, already in an interface.
+func (r *rows) text(s string) {
+	if above := len(r.args) - len(columns); above >= 0 {
+		if same, ok := r.args[above].(string); ok && same == s {
+			r.args = append(r.args, r.args[above])
+			return
+		}
+	}
+	r.args = append(r.args, s)
+}
+
+// optional appends s, or NULL if it is empty.
+func (r *rows) optional(s string) {
+	if s == "" {
+		r.args = append(r.args, nil)
+		return
+	}
+	r.text(s)
+}
+
+// uuid appends id, or NULL if it is zero.
+func (r *rows) uuid(id *uuid.UUID) {
+	if *id == uuid.Nil {
+		r.args = append(r.args, nil)
+		return
+	}
+	r.args = append(r.args, r.dialect.uuid(id))
+}
+
+// uuid is id as the database takes it.
+func (d Dialect) uuid(id *uuid.UUID) any {
+	if d == Postgres {
+		return id.String()
+	}
+	return id[:]
+}
+
+func flag(on bool) int64 {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+// scanner reads events from rows of the selected columns.
+type scanner struct {
+	event   audit.Event
+	micros  int64
+	derived int64
+	changes []byte
+	dest    []any
+}
+
+func newScanner() *scanner {
+	s := &scanner{}
+	e := &s.event
+	s.dest = []any{
+		&e.ID, &s.micros, &e.Workspace,
+		&e.Actor.Kind, &e.Actor.ID, &e.Actor.Name,
+		&e.Initiator.Kind, &e.Initiator.ID, &e.Initiator.Name,
+		&e.Operation, &e.Origin,
+		&e.Entity.Type, &e.Entity.ID, &e.Entity.Label, &e.Entity.Owner,
+		&e.Ownership, &s.changes, &e.Cause, &s.derived, &e.ChangeSet,
+		&e.Request.ID, &e.Request.Address, &e.Request.Agent,
+		&e.Reason, &e.SchemaVersion,
+	}
+	return s
+}
+
+// scan reads the row at hand.
+func (s *scanner) scan(row interface{ Scan(dest ...any) error }) (audit.Event, error) {
+	s.event = audit.Event{}
+	s.changes = nil
+	if err := row.Scan(s.dest...); err != nil {
+		return audit.Event{}, err
+	}
+	e := s.event
+	e.Time = time.UnixMicro(s.micros).UTC()
+	e.Derived = s.derived != 0
+	if err := json.Unmarshal(s.changes, &e.Changes); err != nil {
+		return audit.Event{}, fmt.Errorf("the changes of event %s cannot be read: %w", e.ID, err)
+	}
+	if len(e.Changes) == 0 {
+		e.Changes = nil
+	}
+	return e, nil
+}

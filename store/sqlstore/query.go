@@ -1,0 +1,310 @@
+package sqlstore
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gormtrail/audit"
+)
+
+// selectEvents is the statement that reads the events after a position. It
+// finds every event that the filter matches, and may find a few others; see
+// [Store.ListTx].
+func (n names) selectEvents(f audit.Filter, after audit.Position, limit int) (string, []any, error) {
+	q := query{dialect: n.dialect}
+	q.write("SELECT ", selected, " FROM ", n.qualified(n.events), " WHERE workspace = ")
+	q.arg(f.Workspace)
+	q.between(f, after)
+	q.ids("id", f.IDs)
+	q.actors(f.Actors)
+	q.actions(f.Actions)
+	oneOf(&q, "entity_type", f.Types)
+	q.entities(f.Entities)
+	oneOf(&q, "entity_owner", f.Owners)
+	oneOf(&q, "origin", f.Origins)
+	q.fields(f.Fields)
+	q.ids("cause", f.Causes)
+	q.ids("change_set", f.ChangeSets)
+	q.label(f.Text)
+	// The limit is no variable: planners of prepared statements would not know
+	// that it is small.
+	q.write(" ORDER BY time DESC, id DESC LIMIT ", strconv.Itoa(limit))
+	if most := n.dialect.maxArgs(); len(q.args) > most {
+		return "", nil, fmt.Errorf("%w: it has %d values in all, the database takes %d", audit.ErrInvalidFilter, len(q.args), most)
+	}
+	return q.String(), q.args, nil
+}
+
+// query builds a statement. What comes from a user becomes a variable.
+type query struct {
+	strings.Builder
+	dialect Dialect
+	args    []any
+}
+
+func (q *query) write(parts ...string) {
+	for _, p := range parts {
+		q.WriteString(p)
+	}
+}
+
+func (q *query) arg(v any) {
+	q.args = append(q.args, v)
+	q.WriteString(q.dialect.placeholder(len(q.args)))
+}
+
+// between bounds the time. A position replaces To if it is older: SQLite uses
+// one upper bound of an index and checks a second one row by row.
+func (q *query) between(f audit.Filter, after audit.Position) {
+	if !f.From.IsZero() {
+		q.write(" AND time >= ")
+		q.arg(ceilMicro(f.From))
+	}
+	switch {
+	case !after.IsZero() && (f.To.IsZero() || after.Time.Before(f.To)):
+		q.after(after)
+	case !f.To.IsZero():
+		q.write(" AND time < ")
+		q.arg(ceilMicro(f.To))
+	}
+}
+
+func (q *query) after(p audit.Position) {
+	at := ceilMicro(p.Time)
+	switch {
+	case at != p.Time.UnixMicro(): // between two microseconds, no event is there
+		q.write(" AND time < ")
+		q.arg(at)
+	case q.dialect == MySQL: // does not use an index for pairs
+		q.write(" AND time <= ")
+		q.arg(at)
+		q.write(" AND (time < ")
+		q.arg(at)
+		q.write(" OR id < ")
+		q.arg(q.dialect.uuid(&p.ID))
+		q.write(")")
+	default:
+		q.write(" AND (time, id) < (")
+		q.arg(at)
+		q.write(", ")
+		q.arg(q.dialect.uuid(&p.ID))
+		q.write(")")
+	}
+}
+
+// ceilMicro is the first microsecond that is not before t.
+func ceilMicro(t time.Time) int64 {
+	micro := t.UnixMicro()
+	if t.Nanosecond()%1000 != 0 {
+		micro++
+	}
+	return micro
+}
+
+// either writes n conditions of which one has to be true. They are nested in
+// pairs, because SQLite refuses a chain of a thousand as too deep.
+func (q *query) either(n int, condition func(i int)) {
+	var write func(from, to int)
+	write = func(from, to int) {
+		if to-from == 1 {
+			condition(from)
+			return
+		}
+		q.write("(")
+		write(from, (from+to)/2)
+		q.write(" OR ")
+		write((from+to)/2, to)
+		q.write(")")
+	}
+	write(0, n)
+}
+
+// in writes that a column has one of the values.
+func in[T ~string](q *query, column string, values []T) {
+	q.write(column)
+	if len(values) == 1 {
+		q.write(" = ")
+		q.arg(string(values[0]))
+		return
+	}
+	q.write(" IN ")
+	for i, v := range values {
+		q.WriteByte("(,"[min(i, 1)])
+		q.arg(string(v))
+	}
+	q.write(")")
+}
+
+func oneOf[T ~string](q *query, column string, values []T) {
+	if len(values) > 0 {
+		q.write(" AND ")
+		in(q, column, values)
+	}
+}
+
+// ids finds these; the zero id stands for NULL.
+func (q *query) ids(column string, ids []uuid.UUID) {
+	if len(ids) == 0 {
+		return
+	}
+	var set []*uuid.UUID
+	for i := range ids {
+		if ids[i] != uuid.Nil {
+			set = append(set, &ids[i])
+		}
+	}
+	null := len(set) < len(ids)
+	switch {
+	case len(set) == 0:
+		q.write(" AND ", column, " IS NULL")
+		return
+	case null:
+		q.write(" AND (", column, " IS NULL OR ", column, " IN ")
+	default:
+		q.write(" AND ", column, " IN ")
+	}
+	for i, id := range set {
+		q.WriteByte("(,"[min(i, 1)])
+		q.arg(q.dialect.uuid(id))
+	}
+	q.write(")")
+	if null {
+		q.write(")")
+	}
+}
+
+// actors are compared by kind and id. Those of one kind share a list, so that
+// an index on the id serves it.
+func (q *query) actors(actors []audit.Actor) {
+	kinds, ids := grouped(actors, func(a audit.Actor) (audit.ActorKind, string) {
+		if a.Kind == "" {
+			return audit.KindUser, a.ID
+		}
+		return a.Kind, a.ID
+	})
+	if len(kinds) == 0 {
+		return
+	}
+	q.write(" AND ")
+	q.either(len(kinds), func(i int) {
+		q.write("(")
+		in(q, "actor_id", ids[kinds[i]])
+		q.write(" AND ")
+		if kinds[i] == audit.KindUser {
+			in(q, "actor_kind", []audit.ActorKind{audit.KindUser, ""})
+		} else {
+			in(q, "actor_kind", kinds[i:i+1])
+		}
+		q.write(")")
+	})
+}
+
+// entities are compared by type and id.
+func (q *query) entities(entities []audit.Entity) {
+	types, ids := grouped(entities, func(e audit.Entity) (audit.EntityType, string) { return e.Type, e.ID })
+	if len(types) == 0 {
+		return
+	}
+	q.write(" AND ")
+	q.either(len(types), func(i int) {
+		q.write("(")
+		in(q, "entity_type", types[i:i+1])
+		q.write(" AND ")
+		in(q, "entity_id", ids[types[i]])
+		q.write(")")
+	})
+}
+
+// grouped collects the ids of each kind, in the order in which the kinds come.
+func grouped[T any, K comparable](values []T, of func(T) (K, string)) (kinds []K, ids map[K][]string) {
+	ids = make(map[K][]string)
+	for _, v := range values {
+		kind, id := of(v)
+		if _, seen := ids[kind]; !seen {
+			kinds = append(kinds, kind)
+		}
+		ids[kind] = append(ids[kind], id)
+	}
+	return kinds, ids
+}
+
+// actions match if all their parts do.
+func (q *query) actions(actions []audit.Action) {
+	if len(actions) == 0 {
+		return
+	}
+	q.write(" AND ")
+	q.either(len(actions), func(i int) {
+		a := actions[i]
+		and := "("
+		part := func(column string, values ...string) {
+			q.write(and)
+			in(q, column, values)
+			and = " AND "
+		}
+		if a.Type != "" {
+			part("entity_type", string(a.Type))
+		}
+		if a.Operation != "" {
+			part("operation", string(a.Operation))
+		}
+		if len(a.Origins) > 0 {
+			origins := make([]string, len(a.Origins))
+			for i, o := range a.Origins {
+				origins[i] = string(o)
+			}
+			part("origin", origins...)
+		}
+		if a.Ownership != "" {
+			part("ownership", string(a.Ownership))
+		}
+		q.write(")")
+	})
+}
+
+// fields finds the text with which a change of the field begins. A value in
+// JSON may hold the same text, but that in a string has its quotes escaped.
+func (q *query) fields(fields []string) {
+	if len(fields) == 0 {
+		return
+	}
+	q.write(" AND ")
+	q.either(len(fields), func(i int) {
+		begin := string(audit.AppendJSONString([]byte(`{"field":`), fields[i]))
+		q.contains("changes", "", begin)
+	})
+}
+
+// label finds a part of the label. Functions instead of LIKE, so that nothing
+// in the text has a meaning.
+func (q *query) label(text string) {
+	if text == "" {
+		return
+	}
+	q.write(" AND ")
+	q.contains("entity_label", "lower", text)
+}
+
+// contains writes that a column contains a text, both passed through a
+// function if there is one.
+func (q *query) contains(column, function, text string) {
+	switch q.dialect {
+	case SQLite:
+		q.write("instr(", function, "(", column, "), ", function, "(")
+		q.arg(text)
+		q.write(")) > 0")
+	case Postgres:
+		// The collation "C" makes lower mean ASCII, whatever the database's.
+		q.write("strpos(", function, "(", column, ` COLLATE "C"), `, function, "(")
+		q.arg(text)
+		q.write(`::text COLLATE "C")) > 0`)
+	default:
+		q.write("LOCATE(", function, "(")
+		q.arg(text)
+		q.write("), ", function, "(", column, ")) > 0")
+	}
+}
