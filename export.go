@@ -1,0 +1,79 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+)
+
+// exportBatch is how many bytes are collected before they are written.
+const exportBatch = 64 << 10
+
+// export writes head and then each event as appendTo gives it. It returns the
+// number of events that w took whole.
+func export(w io.Writer, head string, events iter.Seq2[Event, error], appendTo func([]byte, *Event) ([]byte, error)) (int, error) {
+	if w == nil {
+		return 0, errors.New("audit: export needs a writer, got nil")
+	}
+	out := exportWriter{w: w, buf: append(make([]byte, 0, exportBatch+exportBatch/4), head...)}
+	if events == nil {
+		return 0, out.flush()
+	}
+	var current Event // one for all, so that none is allocated for each
+	for e, err := range events {
+		if err == nil {
+			current = e
+			out.buf, err = appendTo(out.buf, &current)
+		}
+		if err != nil {
+			// What came before is good and is written, if that is possible.
+			err = errors.Join(err, out.flush())
+			return out.written, err
+		}
+		if err := out.endEvent(); err != nil {
+			return out.written, err
+		}
+	}
+	err := out.flush()
+	return out.written, err
+}
+
+// exportWriter collects whole events for w and counts those that w took.
+type exportWriter struct {
+	w       io.Writer
+	buf     []byte
+	ends    []int // where the events in buf end
+	written int
+}
+
+func (x *exportWriter) endEvent() error {
+	x.ends = append(x.ends, len(x.buf))
+	if len(x.buf) < exportBatch {
+		return nil
+	}
+	return x.flush()
+}
+
+func (x *exportWriter) flush() error {
+	if len(x.buf) == 0 {
+		return nil
+	}
+	n, err := x.w.Write(x.buf)
+	if err == nil && n < len(x.buf) {
+		err = io.ErrShortWrite
+	}
+	for _, end := range x.ends {
+		if end <= n {
+			x.written++
+		}
+	}
+	x.buf, x.ends = x.buf[:0], x.ends[:0]
+	if cap(x.buf) > 16*exportBatch { // one huge event must not keep its memory
+		x.buf = make([]byte, 0, exportBatch)
+	}
+	if err != nil {
+		return fmt.Errorf("audit: export: %w", err)
+	}
+	return nil
+}
