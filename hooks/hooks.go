@@ -1,4 +1,3 @@
-// Package hooks records what GORM writes.
 package hooks
 
 import (
@@ -221,7 +220,7 @@ func (p *Plugin) addCallbacks(db *gorm.DB) error {
 		del.Before("gorm:after_delete").Register("audit:after", func(db *gorm.DB) { p.after(db); p.write(db) }),
 		del.After("*").Register("audit:end", p.end),
 
-		db.Callback().Raw().Before("gorm:raw").Register("audit:savepoint", p.savepoint),
+		db.Callback().Raw().Before("gorm:raw").Register("audit:raw", p.raw),
 	)
 }
 
@@ -288,20 +287,33 @@ func (p *Plugin) write(db *gorm.DB) {
 	}
 }
 
-// savepoint writes what is pending before a savepoint is set, so that going
-// back to it takes away exactly what came after it.
-func (p *Plugin) savepoint(db *gorm.DB) {
-	u := unitFrom(db.Statement.Context, connection(db.Statement.ConnPool))
-	if db.Error != nil || u == nil {
+// raw watches the SQL that GORM runs as it is given. What is pending is written
+// before a savepoint is set, so that going back to it takes away exactly what
+// came after it. What changes a table makes its columns be looked up anew.
+func (p *Plugin) raw(db *gorm.DB) {
+	if db.Error != nil || db.DryRun {
 		return
 	}
-	switch kind, _ := savepointStatement(db.Statement.SQL.String()); kind {
+	text := db.Statement.SQL.String()
+	switch kind, _ := savepointStatement(text); kind {
 	case setSavepoint:
-		if err := u.flush(db.Statement.Context); err != nil {
-			_ = db.AddError(failed(err))
+		if u := unitFrom(db.Statement.Context, connection(db.Statement.ConnPool)); u != nil {
+			if err := u.flush(db.Statement.Context); err != nil {
+				_ = db.AddError(failed(err))
+			}
 		}
+		return
 	case rollbackToSavepoint:
-		u.drop()
+		if u := unitFrom(db.Statement.Context, connection(db.Statement.ConnPool)); u != nil {
+			u.drop()
+		}
+		return
+	}
+	switch word, _, _ := strings.Cut(strings.TrimSpace(text), " "); strings.ToUpper(word) {
+	case "ALTER", "CREATE", "DROP", "RENAME":
+		for _, t := range p.tables {
+			t.layout.Store(nil)
+		}
 	}
 }
 
