@@ -42,15 +42,6 @@ func (d Dialect) maxArgs() int {
 	return 65535
 }
 
-// insert is a verb of INSERT and what follows the values, so that a row whose
-// key is there already is passed over.
-func (d Dialect) insertNew() (verb, suffix string) {
-	if d == MySQL {
-		return "INSERT IGNORE INTO ", ""
-	}
-	return "INSERT INTO ", " ON CONFLICT DO NOTHING"
-}
-
 // duplicate reports whether the database refused a key that is there already.
 //
 // Asking the database would not do: a failed statement ends a transaction of

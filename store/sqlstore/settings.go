@@ -122,7 +122,7 @@ func (s *Settings) Get(ctx context.Context, workspace string) (Switches, error) 
 // some. In one transaction with the change it writes one event, of the type
 // [audit.TypeSettings] and with the workspace as the entity's id, made by the
 // context's actor. If nothing differs, nothing is written. change may be called
-// twice.
+// more than once.
 func (s *Settings) Set(ctx context.Context, workspace string, change func(*Switches)) error {
 	tx, err := s.store.db.BeginTx(ctx, nil)
 	if err != nil {
@@ -143,9 +143,10 @@ func (s *Settings) Set(ctx context.Context, workspace string, change func(*Switc
 }
 
 // SetTx is [Settings.Set] inside the caller's transaction. The change takes
-// effect for others within a second after tx is committed, and [Settings.Get]
-// hastens it. Until it is seen to be committed, by a read on a connection that
-// is free, each statement of the workspace reads the settings anew.
+// effect within a second after tx is committed, in the statements of tx itself
+// within a second. [Settings.Get] after the commit hastens it. Until the change
+// is seen to be committed, by a read on a connection that is free, statements
+// that see it read it anew each time.
 func (s *Settings) SetTx(ctx context.Context, tx audit.DBTX, workspace string, change func(*Switches)) error {
 	written, err := s.write(ctx, tx, workspace, change)
 	if err == nil && written != nil {
@@ -272,15 +273,37 @@ func (s *Settings) write(ctx context.Context, tx audit.DBTX, workspace string, c
 		return nil, err
 	}
 	if before.version == 0 {
-		written, lost, err := s.create(ctx, tx, workspace, change)
-		if err != nil || !lost {
-			return written, err
+		if _, changes := before.changed(change); len(changes) == 0 {
+			return nil, nil
+		}
+		if err := s.insert(ctx, tx, workspace); err != nil {
+			return nil, err
 		}
 	}
+	// Once more, with a lock: somebody may just have changed it.
 	if before, err = s.read(ctx, tx, workspace, true); err != nil {
 		return nil, err
 	}
-	return s.update(ctx, tx, workspace, before, change)
+	next, changes := before.changed(change)
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	if err := s.update(ctx, tx, workspace, next); err != nil {
+		return nil, err
+	}
+	op := audit.Updated
+	if before.version == 0 {
+		op, changes = audit.Created, next.switches.created()
+	}
+	return next, s.record(ctx, tx, workspace, op, changes)
+}
+
+// changed is the state after s, and what differs.
+func (s settingsState) changed(change func(*Switches)) (*settingsState, []audit.Change) {
+	next := &settingsState{version: s.version + 1, switches: s.switches.clone(), at: s.at}
+	change(&next.switches)
+	next.switches = next.switches.clone() // change may have kept the map
+	return next, s.switches.changes(next.switches)
 }
 
 // lock makes a transaction of SQLite a writer before it reads: one that has
@@ -294,58 +317,39 @@ func (s *Settings) lock(ctx context.Context, tx audit.DBTX, workspace string) er
 	return settingsError(workspace, err)
 }
 
-// create writes the workspace's first row. lost means that somebody else has
-// just done so.
-func (s *Settings) create(ctx context.Context, tx audit.DBTX, workspace string, change func(*Switches)) (written *settingsState, lost bool, err error) {
-	next := settingsState{version: 1, at: s.now()}
-	change(&next.switches)
-	next.switches = next.switches.clone()
-	if len((Switches{}).changes(next.switches)) == 0 {
-		return nil, false, nil
+// insert makes the row of version 0, which stands for none, unless there is a
+// row.
+func (s *Settings) insert(ctx context.Context, tx audit.DBTX, workspace string) error {
+	n := s.store.names
+	text := "INSERT INTO " + n.qualified(n.settings) + " (workspace, version, switches) VALUES (" + n.dialect.placeholder(1) + ", 0, '{}')"
+	if n.dialect == MySQL {
+		// Two that find the row there both lock it alone; INSERT IGNORE would
+		// let them share the lock, and both wait for the other to let go.
+		text += " ON DUPLICATE KEY UPDATE version = version"
+	} else {
+		text += " ON CONFLICT DO NOTHING"
 	}
-	text, err := next.switches.encode()
-	if err != nil {
-		return nil, false, settingsError(workspace, err)
-	}
-	n, d := s.store.names, s.store.names.dialect
-	verb, suffix := d.insertNew()
-	result, err := tx.ExecContext(ctx, verb+n.qualified(n.settings)+" (workspace, version, switches) VALUES ("+
-		d.placeholder(1)+", "+d.placeholder(2)+", "+d.placeholder(3)+")"+suffix, workspace, next.version, text)
-	if err != nil {
-		return nil, false, settingsError(workspace, err)
-	}
-	if inserted, err := result.RowsAffected(); err != nil || inserted == 0 {
-		return nil, err == nil, settingsError(workspace, err)
-	}
-	return &next, false, s.record(ctx, tx, workspace, audit.Created, next.switches.created())
+	_, err := tx.ExecContext(ctx, text, workspace)
+	return settingsError(workspace, err)
 }
 
-// update changes the row, which is locked.
-func (s *Settings) update(ctx context.Context, tx audit.DBTX, workspace string, before settingsState, change func(*Switches)) (*settingsState, error) {
-	next := settingsState{version: before.version + 1, switches: before.switches.clone(), at: s.now()}
-	change(&next.switches)
-	next.switches = next.switches.clone()
-	changes := before.switches.changes(next.switches)
-	if len(changes) == 0 {
-		return nil, nil
-	}
-	text, err := next.switches.encode()
+// update writes the row, which is locked.
+func (s *Settings) update(ctx context.Context, tx audit.DBTX, workspace string, next *settingsState) error {
+	switches, err := next.switches.encode()
 	if err != nil {
-		return nil, settingsError(workspace, err)
+		return settingsError(workspace, err)
 	}
 	n, d := s.store.names, s.store.names.dialect
 	result, err := tx.ExecContext(ctx, "UPDATE "+n.qualified(n.settings)+" SET version = "+d.placeholder(1)+", switches = "+d.placeholder(2)+
-		" WHERE workspace = "+d.placeholder(3)+" AND version = "+d.placeholder(4), next.version, text, workspace, before.version)
+		" WHERE workspace = "+d.placeholder(3)+" AND version = "+d.placeholder(4), next.version, switches, workspace, next.version-1)
 	if err != nil {
-		return nil, settingsError(workspace, err)
+		return settingsError(workspace, err)
 	}
-	switch updated, err := result.RowsAffected(); {
-	case err != nil:
-		return nil, settingsError(workspace, err)
-	case updated != 1:
-		return nil, settingsError(workspace, errors.New("they were changed at the same time, try again"))
+	updated, err := result.RowsAffected()
+	if err == nil && updated != 1 {
+		err = errors.New("they were changed at the same time, try again")
 	}
-	return &next, s.record(ctx, tx, workspace, audit.Updated, changes)
+	return settingsError(workspace, err)
 }
 
 // record writes the event of a change.
