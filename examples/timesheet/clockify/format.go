@@ -53,7 +53,7 @@ func decide(rows []row, head *header, want Order) (Order, error) {
 	case dayFirst > 0:
 		return DayFirst, nil
 	case monthFirst == 0 && doubtful > 0:
-		return "", failf(doubtful, "no date of the file tells whether the month or the day comes first; say which")
+		return "", fmt.Errorf("%w: line %d: %w", ErrFormat, doubtful, ErrAmbiguous)
 	}
 	return MonthFirst, nil
 }

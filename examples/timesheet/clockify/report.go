@@ -23,6 +23,10 @@ import (
 // names the line, counted from 1.
 var ErrFormat = errors.New("not a Clockify detailed report")
 
+// ErrAmbiguous is wrapped, besides ErrFormat, if the dates of the file can be
+// read in two ways. Options.Order settles it.
+var ErrAmbiguous = errors.New("no date of the file tells whether the month or the day comes first; say which")
+
 // Options are what the file itself does not say. The zero value works.
 type Options struct {
 	// Location is the time zone of the file's times, which is the account's.
