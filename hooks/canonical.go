@@ -143,8 +143,9 @@ func appendCompact(b, v []byte) ([]byte, bool) {
 
 // isNumber reports whether v is a number as JSON writes it.
 func isNumber(v []byte) bool {
-	if len(v) == 0 || v[0] != '-' && (v[0] < '0' || v[0] > '9') {
-		return false
+	digit := func(c byte) bool { return '0' <= c && c <= '9' }
+	if len(v) == 0 || v[0] != '-' && !digit(v[0]) || !digit(v[len(v)-1]) {
+		return false // JSON allows white space around it
 	}
 	return json.Valid(v)
 }
