@@ -24,15 +24,17 @@ import (
 //
 // A field's name is its json name, else its Go name; the fields of an embedded
 // struct without a json name count as the outer one's. Left out are unexported
-// fields, those of a channel or function type, and fields tagged audit:"-" or json:"-". Fields
-// tagged audit:"redact", or named as [Sensitive] tells, show that they changed
-// and withhold both values. Fields come in the order of their declaration,
-// those of a map in alphabetical order; a key that one map lacks is null there.
+// fields, those of a channel or function type, and those tagged audit:"-" or
+// json:"-". Fields tagged audit:"redact", or named as [Sensitive] tells, show
+// that they changed and withhold both values. Fields come in the order of their
+// declaration, those of a map in alphabetical order; a key that one map lacks is
+// null there.
 //
 // Values are written as [ValueOf] does, so that only what differs as data is a
 // change: the same instant in another zone is not, nor are decimals and numbers
-// that are written differently, nor the order of keys. The order of a list's
-// elements is. Of what is nested and over 4 MiB, the beginning is compared.
+// that are written differently, nor is the order of keys. The order of a list's
+// elements is. Of what is made of parts, the first 4 MiB are compared, 500
+// levels deep.
 //
 // Diff returns an error if a side is neither struct nor map, or if the two are
 // of different types. It never panics on what the values hold.

@@ -292,6 +292,37 @@ func (faulty) AppendTx(context.Context, audit.DBTX, []audit.Event) error {
 	return errors.New("disk full")
 }
 
+// joining is a store that takes part in a transaction.
+type joining struct {
+	*memstore.Store
+	tx audit.DBTX
+}
+
+func (s *joining) AppendTx(ctx context.Context, tx audit.DBTX, events []audit.Event) error {
+	s.tx = tx
+	return s.Append(ctx, events)
+}
+
+func TestRecordTxPassesTheTransactionToStoreAndGate(t *testing.T) {
+	t.Parallel()
+	var asked audit.DBTX
+	store := &joining{Store: memstore.New()}
+	r, err := audit.New(store, &audit.Config{Gate: audit.GateFunc(func(_ context.Context, tx audit.DBTX, _ string, kind audit.EntityType) (bool, error) {
+		asked = tx
+		return kind == audit.TypeProject, nil
+	})})
+	require.NoError(t, err)
+	tx := new(sql.Tx)
+	require.NoError(t, r.RecordTx(context.Background(), tx, approved()))
+	require.Same(t, tx, store.tx)
+	require.Same(t, tx, asked)
+	require.Len(t, store.All(), 1)
+	store.tx = nil
+	require.NoError(t, r.RecordTx(context.Background(), tx, audit.Event{Operation: "x", Entity: audit.Entity{Type: "y", ID: "1"}}))
+	require.Nil(t, store.tx, "what is not recorded does not reach the store")
+	require.ErrorIs(t, r.RecordTx(context.Background(), tx, audit.Event{}), audit.ErrInvalidEvent)
+}
+
 func TestRecordTellsWhyItFailed(t *testing.T) {
 	t.Parallel()
 	_, err := audit.New(nil, nil)

@@ -2,13 +2,93 @@ package audit
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
+
+// shortenedPrefix is how much is kept of the beginning of a shortened value.
+const shortenedPrefix = 1 << 10
+
+// ValueOf is any Go value as a [Value], for events that are recorded by hand.
+// It is what encoding/json makes of it, with these differences:
+//
+//   - A time is in UTC. A [driver.Valuer] without a Marshaler of its own is what
+//     it gives the database.
+//   - Bytes, and strings that are not UTF-8, have [FormBase64]; within a
+//     structure, such a string is {"base64": "..."}.
+//   - Every field of a struct is there, whatever its omitempty says. Fields
+//     tagged audit:"-" are not; those tagged audit:"redact" and those that
+//     [Sensitive] names are withheld. A struct without exported fields and
+//     without a Marshaler is shown by its unexported ones.
+//   - NaN and the infinities are strings. Channels and functions are null.
+//   - What refers to itself is cut with "[cycle]", what is nested too deep with
+//     "[too deep]".
+//   - A value of [MaxValueBytes] or more has [FormShortened].
+//
+// A Marshaler that fails or panics is passed over. ValueOf never panics.
+func ValueOf(v any) Value {
+	return (&canonical{}).image(reflect.ValueOf(v)).value
+}
+
+// textValue is a string that is long or not UTF-8 as a value.
+func textValue(s string) Value {
+	if len(s) < MaxValueBytes {
+		return bytesValue([]byte(s))
+	}
+	return shortenedValue(int64(len(s)), []byte(s[:2*shortenedPrefix]), digestOf(s), false)
+}
+
+// bytesValue is bytes as a value.
+func bytesValue(b []byte) Value {
+	if base64.StdEncoding.EncodedLen(len(b)) < MaxValueBytes {
+		return Value{JSON: appendBase64(nil, b), Form: FormBase64}
+	}
+	return shortenedValue(int64(len(b)), b, digestOf(b), true)
+}
+
+func appendBase64(to, b []byte) []byte {
+	return append(base64.StdEncoding.AppendEncode(append(to, '"'), b), '"')
+}
+
+// digestOf hashes in pieces, so as not to copy a huge string.
+func digestOf[T string | []byte](s T) string {
+	h := sha256.New()
+	for len(s) > 0 {
+		n := min(len(s), 32<<10)
+		h.Write([]byte(s[:n]))
+		s = s[n:]
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// shortenedValue stands for a value of which only the beginning is kept.
+// Digest may be empty. The beginning of what is binary is kept as base64.
+func shortenedValue(length int64, beginning []byte, digest string, binary bool) Value {
+	if len(beginning) > shortenedPrefix {
+		end := shortenedPrefix
+		for !binary && end > shortenedPrefix-utf8.UTFMax && !utf8.RuneStart(beginning[end]) {
+			end--
+		}
+		beginning = beginning[:end]
+	}
+	b := strconv.AppendInt([]byte(`{"length":`), length, 10)
+	if !binary && utf8.Valid(beginning) {
+		b = AppendJSONString(append(b, `,"prefix":`...), string(beginning))
+	} else {
+		b = appendBase64(append(b, `,"prefix_base64":`...), beginning)
+	}
+	if digest != "" {
+		b = append(append(append(b, `,"sha256":"`...), digest...), '"')
+	}
+	return Value{JSON: append(b, '}'), Form: FormShortened}
+}
 
 // settle makes a change that somebody wrote by hand one that every store keeps
 // alike.
@@ -124,7 +204,7 @@ func (v Value) shown(skip int) string {
 	case v.Form == FormShortened:
 		if s, ok := v.shortened(); ok {
 			if s.PrefixBase64 != "" {
-				return fmt.Sprintf("shortened (%d bytes): base64 %s", s.Length, fold(escape(s.PrefixBase64)+"…", 0))
+				return fmt.Sprintf("shortened (%d bytes): base64 %s", s.Length, clip(escape(s.PrefixBase64), maxShown)+"…")
 			}
 			return fmt.Sprintf("shortened (%d bytes): %s", s.Length, strings.TrimSuffix(quote(clip(s.Prefix, maxShown), 0), "…")+"…")
 		}
