@@ -121,7 +121,7 @@ func (t Table) changes(e audit.Event) []string {
 			}
 		}
 	} else {
-		lines = wrap(t.summary(e), width)
+		lines = flow(t.summary(e), width)
 	}
 	if e.Reason != "" {
 		lines = append(lines, wrap("reason: "+clip(visible(e.Reason), 120), width)...)
@@ -131,7 +131,7 @@ func (t Table) changes(e audit.Event) []string {
 
 // summary is what a record had that came or went: its fields that say
 // something, without its own key and the workspace, which the report has in common.
-func (t Table) summary(e audit.Event) string {
+func (t Table) summary(e audit.Event) []string {
 	var fields []string
 	for _, c := range e.Changes {
 		v := c.After
@@ -151,7 +151,7 @@ func (t Table) summary(e audit.Event) string {
 	if rest := len(fields) - maxFields; rest > 1 {
 		fields = append(fields[:maxFields], fmt.Sprintf("and %d more", rest))
 	}
-	return strings.Join(fields, "; ")
+	return fields
 }
 
 // saysNothing tells the values that a field has when nobody has set it.
@@ -254,6 +254,24 @@ func wrap(text string, width int) []string {
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// flow puts items beside each other as far as they fit, and wraps those that
+// are longer than a line.
+func flow(items []string, width int) []string {
+	var lines []string
+	line := ""
+	for i, item := range items {
+		if i < len(items)-1 {
+			item += ";"
+		}
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(item) > width {
+			lines = append(lines, wrap(line, width)...)
+			line = ""
+		}
+		line = strings.TrimSpace(line + " " + item)
+	}
+	return append(lines, wrap(line, width)...)
 }
 
 // visible keeps a text on one line and a terminal from obeying it.

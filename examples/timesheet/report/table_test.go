@@ -65,7 +65,7 @@ func TestChangesReadWell(t *testing.T) {
 		{"seconds show where there are some", event(audit.Updated, audit.Change{Field: "end", Before: raw("null"), After: text("2026-03-02T09:00:07Z")}), []string{`Apollo end: none → 2026-03-02 18:00:07`}},
 		{"withheld values are said to be", event(audit.Updated, audit.Change{Field: "token", Before: audit.Value{Form: audit.FormRedacted}, After: audit.Value{Form: audit.FormRedacted}}), []string{`Apollo token: changed (withheld)`}},
 		{"a new record shows what says something", event(audit.Created, audit.Change{Field: "id", After: text("p1")}, audit.Change{Field: "name", After: text("Apollo")}, audit.Change{Field: "note", After: text("")}, audit.Change{Field: "public", After: raw("false")}, audit.Change{Field: "budget", After: raw("5")}), []string{`Apollo name: "Apollo"; budget: 5`}},
-		{"a deleted record shows what it had", event(audit.Deleted, audit.Change{Field: "name", Before: text("Apollo")}, audit.Change{Field: "deleted_at", Before: raw("null"), After: text("2026-03-02T09:00:00Z")}), []string{`Apollo deleted at: none → 2026-03-02 18:00; name:`, `"Apollo"`}},
+		{"a deleted record shows what it had", event(audit.Deleted, audit.Change{Field: "name", Before: text("Apollo")}, audit.Change{Field: "deleted_at", Before: raw("null"), After: text("2026-03-02T09:00:00Z")}), []string{`Apollo deleted at: none → 2026-03-02 18:00;`, `name: "Apollo"`}},
 		{"control characters are not obeyed", event(audit.Updated, audit.Change{Field: "name", Before: text("\x1b[31m"), After: text("a\nb")}), []string{`Apollo name: "\x1b[31m" → "a\nb"`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -142,7 +142,7 @@ func (s *Story) thursday() []step {
 	b := s.backend
 	return []step{
 		{"09:00", "maya", func(ctx context.Context) error {
-			return s.settings.RecordTypes(ctx, false, audit.TypeTag, audit.TypeExpense)
+			return s.turn(ctx, false, audit.TypeTag, audit.TypeExpense)
 		}},
 		// Neither of these two leaves an event.
 		{"09:05", "maya", func(ctx context.Context) error { return s.keep("internal")(b.CreateTag(ctx, "in-house")) }},
@@ -152,7 +152,7 @@ func (s *Story) thursday() []step {
 			}))
 		}},
 		{"09:20", "maya", func(ctx context.Context) error {
-			return s.settings.RecordTypes(ctx, true, audit.TypeTag, audit.TypeExpense)
+			return s.turn(ctx, true, audit.TypeTag, audit.TypeExpense)
 		}},
 		// What it said before is known all the same.
 		{"09:30", "ben", func(ctx context.Context) error {

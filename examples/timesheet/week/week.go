@@ -13,6 +13,7 @@ import (
 	"github.com/gormtrail/audit"
 	"github.com/gormtrail/audit/examples/timesheet/backend"
 	"github.com/gormtrail/audit/internal/timesheet"
+	"github.com/gormtrail/audit/store/sqlstore"
 )
 
 // Workspace is the workspace that the week is played in.
@@ -48,18 +49,10 @@ func (c *Clock) Set(t time.Time) {
 	c.now = t
 }
 
-// Settings is what the agency's admin decides about recording.
-type Settings interface {
-	// Record turns recording in the workspace of ctx on or off.
-	Record(ctx context.Context, on bool) error
-	// RecordTypes turns entity types on or off.
-	RecordTypes(ctx context.Context, on bool, types ...audit.EntityType) error
-}
-
 // Story is a week that is being played.
 type Story struct {
 	backend  *backend.Backend
-	settings Settings
+	settings *sqlstore.Settings
 	clock    *Clock
 	// users are those who act, by a word of the story.
 	users map[string]timesheet.User
@@ -77,9 +70,9 @@ var people = map[string]string{
 	"farid":  "Farid Haddad",
 }
 
-// New prepares a week. The clock must be the one that the backend's database
-// and the recorder use.
-func New(b *backend.Backend, s Settings, c *Clock) *Story {
+// New prepares a week. The clock must be the one that the backend's database,
+// the settings and the recorder use.
+func New(b *backend.Backend, s *sqlstore.Settings, c *Clock) *Story {
 	return &Story{backend: b, settings: s, clock: c, users: map[string]timesheet.User{}, ids: map[string]string{}}
 }
 
@@ -90,10 +83,10 @@ func (s *Story) Sunday(ctx context.Context) error {
 	}
 	return s.play(ctx, Monday.AddDate(0, 0, -1), []step{
 		{"20:00", "maya", func(ctx context.Context) error {
-			if err := s.settings.Record(ctx, true); err != nil {
-				return err
-			}
-			return s.settings.RecordTypes(ctx, true, Types...)
+			return s.settings.Set(ctx, Workspace, func(sw *sqlstore.Switches) {
+				sw.Enabled = true
+				sw.Turn(true, Types...)
+			})
 		}},
 	})
 }
@@ -152,6 +145,11 @@ func (s *Story) meet(ctx context.Context) error {
 		s.users[word] = user
 	}
 	return nil
+}
+
+// turn switches the recording of entity types on or off.
+func (s *Story) turn(ctx context.Context, on bool, types ...audit.EntityType) error {
+	return s.settings.Set(ctx, Workspace, func(sw *sqlstore.Switches) { sw.Turn(on, types...) })
 }
 
 // keep remembers the id of a new record under a word of the story.
