@@ -275,7 +275,7 @@ func (c *canonical) mapping(v reflect.Value, depth int) {
 	defer leave()
 	c.put("{")
 	first := true
-	for _, m := range members(v) {
+	for _, m := range c.members(v, depth) {
 		c.member(&first, m.name, m.value, Sensitive(m.name), depth)
 	}
 	c.put("}")
@@ -321,16 +321,24 @@ type member struct {
 }
 
 // members are the entries of a map by the text of their keys, in its order.
-func members(v reflect.Value) []member {
+func (c *canonical) members(v reflect.Value, depth int) []member {
 	all := make([]member, 0, v.Len())
-	for iter := v.MapRange(); iter.Next(); {
-		key := iter.Key()
-		name, isText := (&canonical{}).plain(key).(string)
-		if !isText {
-			name = string((&canonical{}).image(key).value.JSON)
-		}
-		all = append(all, member{strings.ToValidUTF8(name, "\uFFFD"), iter.Value()})
+	for iter := v.MapRange(); iter.Next() && !c.full(); {
+		all = append(all, member{c.keyText(iter.Key(), depth), iter.Value()})
 	}
 	slices.SortStableFunc(all, func(a, b member) int { return strings.Compare(a.name, b.name) })
 	return all
+}
+
+// keyText is the key of a map as a text, which is its JSON if it is nothing
+// simpler. What it reads counts, and may lead back to the map.
+func (c *canonical) keyText(key reflect.Value, depth int) string {
+	x := c.plain(key)
+	if name, ok := x.(string); ok {
+		return strings.ToValidUTF8(name, "\uFFFD")
+	}
+	k := &canonical{digest: sha256.New(), within: c.within, fields: c.fields, read: c.read}
+	k.encode(x, depth+1)
+	c.read = k.read
+	return string(k.shown)
 }

@@ -117,7 +117,7 @@ func (c *canonical) record(v reflect.Value) state {
 			add(f.name, f.of(v), f.redact)
 		}
 	case reflect.Map:
-		for _, m := range members(v) {
+		for _, m := range c.members(v, 0) {
 			add(m.name, m.value, Sensitive(m.name))
 		}
 	}

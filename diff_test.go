@@ -169,6 +169,9 @@ type node struct {
 	Any      any
 }
 
+// keyed is a key that leads back to its map.
+type keyed struct{ in map[*keyed]int }
+
 type hostile struct{ Value int }
 
 func (hostile) MarshalJSON() ([]byte, error) { panic("canary") }
@@ -193,6 +196,8 @@ func TestDiffSurvivesHostileValues(t *testing.T) {
 	list[0] = list
 	var p self
 	p = &p
+	key := &keyed{in: map[*keyed]int{}}
+	key.in[key] = 1
 	long := &node{}
 	for range 100_000 {
 		long = &node{Parent: long}
@@ -207,7 +212,7 @@ func TestDiffSurvivesHostileValues(t *testing.T) {
 		half[i] = i
 	}
 	values := map[string]any{
-		"cycle": cycle, "own": own, "list": list, "pointer": p, "long": long, "shared": shared, "deep": json.RawMessage(deep),
+		"cycle": cycle, "key": key.in, "own": own, "list": list, "pointer": p, "long": long, "shared": shared, "deep": json.RawMessage(deep),
 		"panic": hostile{1}, "error": failing{2}, "invalid": lying{3}, "raw": json.RawMessage(`{`), "half": half[2000:],
 		"bytes": make([]byte, 1<<20), "nan": math.NaN(), "inf": float32(math.Inf(-1)), "complex": 1i, "text": "a\xffb\x00", "number": json.Number("007"),
 		"function": func() {}, "channels": []any{make(chan int)}, "keys": map[any]any{1: 2, struct{ A int }{3}: 4, [1]chan int{}: 5},
