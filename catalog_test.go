@@ -144,8 +144,12 @@ func TestCatalogNamesAnEvent(t *testing.T) {
 func TestEveryNameFindsTheEventsThatBearIt(t *testing.T) {
 	t.Parallel()
 	c := audit.DefaultCatalog().With(invoices())
+	types := append([]audit.EntityType{"invoice", "receipt"}, knownTypes...)
+	if raceDetector { // it makes every look-up many times slower
+		types = types[:3]
+	}
 	events := everyKind(
-		append([]audit.EntityType{"invoice", "receipt"}, knownTypes...),
+		types,
 		append([]audit.Operation{"approved"}, knownOperations...),
 		append([]audit.Origin{"slack"}, knownOrigins...),
 	)

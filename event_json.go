@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -115,7 +115,7 @@ func (e *Event) appendJSON(b []byte) []byte {
 	}
 	b = appendText(b, "reason", e.Reason)
 	if e.SchemaVersion != 0 {
-		b = fmt.Appendf(b, `,"schema_version":%d`, e.SchemaVersion)
+		b = strconv.AppendInt(append(b, `,"schema_version":`...), int64(e.SchemaVersion), 10)
 	}
 	if len(b) > start+1 { // every field began with a comma
 		b = append(b[:start+1], b[start+2:]...)

@@ -32,14 +32,14 @@ var errNoProgress = errors.New("audit: the store returned an event that does not
 // with their number, and stops reading when the caller does. Ranging again
 // reads again.
 //
-// An error is yielded once, with a zero Event, and ends the sequence: that of
-// [Catalog.Validate] is not among them, for the filter is checked by
-// [Filter.Validate] only; that of the context and of the store are.
+// An error is yielded once, with a zero Event, and ends the sequence. It wraps
+// [ErrInvalidFilter] for a filter that is not valid (see [Catalog.Validate] for
+// a stricter check), else the error of the context or of the store.
 //
 // The batches are read one after the other, not from one snapshot. An event's
 // time lies before its transaction's commit, so one that is committed while
-// Query runs may belong to a place that Query has passed. Who needs every
-// event of a range ends it some time ago: To an hour back, say.
+// Query runs may belong to a place that Query has passed. Whoever needs every
+// event of a range lets it end some time ago, an hour say.
 func Query(ctx context.Context, store Store, f Filter) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		if err := checkQuery(store, f); err != nil {
