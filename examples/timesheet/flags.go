@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 	_ "time/tzdata" // -tz works on machines without time zone data
@@ -115,10 +118,34 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 	if o.actions, err = catalog.Actions(actions...); err != nil {
 		return nil, fmt.Errorf("-action: %w", err)
 	}
+	return &o, o.checkFiles()
+}
+
+// checkFiles makes sure that no file is written over one that is read.
+func (o *options) checkFiles() error {
 	if o.csv == "" {
-		return nil, fmt.Errorf("-csv needs a file")
+		return errors.New("-csv needs a file")
 	}
-	return &o, nil
+	for name, other := range map[string]string{"-import": o.importFile, "-db": o.db} {
+		if other != "" && sameFile(o.csv, other) {
+			return fmt.Errorf("-csv and %s are the same file, %s", name, other)
+		}
+	}
+	if folder := filepath.Dir(o.db); o.db != "" {
+		if _, err := os.Stat(folder); err != nil {
+			return fmt.Errorf("-db %s: %w", o.db, err)
+		}
+	}
+	return nil
+}
+
+func sameFile(a, b string) bool {
+	if absolute(a) == absolute(b) {
+		return true
+	}
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
 // parseTime reads a time, or a day: its beginning, or its end.

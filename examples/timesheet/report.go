@@ -61,12 +61,12 @@ func (t *tracker) report(ctx context.Context, opts *options, stdout io.Writer) e
 			t.imported.Clients, t.imported.Projects, t.imported.Tasks, t.imported.Tags, t.imported.Users)
 	}
 	fmt.Fprintf(stdout, "\nEvents:   %d recorded, %d in this report: %d with a row, %d folded\n", total, len(events), shown, len(events)-shown)
+	fmt.Fprintf(stdout, "Database: %s; -db reports on it again\n", absolute(t.path))
 	written, err := t.writeCSV(ctx, opts, filter)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "CSV:      %s, with %d events\n", absolute(opts.csv), written)
-	fmt.Fprintf(stdout, "Database: %s; -db reports on it again\n", absolute(t.path))
 	return nil
 }
 
