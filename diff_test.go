@@ -65,7 +65,7 @@ type record struct {
 		APIToken string
 		Events   chan int
 	} `json:"inner"`
-	mutex sync.Mutex
+	version int
 }
 
 func change(field, before, after string) Change {
@@ -117,7 +117,7 @@ func TestDiffReportsWhatDiffersAsData(t *testing.T) {
 			APIToken string
 			Events   chan int
 		}{APIToken: "canary"}}, []Change{change("inner", `{"Amount":"0","APIToken":"[withheld]"}`, `{"Amount":"0","APIToken":"[withheld]"}`)}},
-		{"what is tagged out, unexported, a channel or a function is left out", record{}, record{Internal: "a", Hidden: "b", Done: make(chan int), Callback: func() {}}, []Change{}},
+		{"what is tagged out, unexported, a channel or a function is left out", record{}, record{version: 1, Internal: "a", Hidden: "b", Done: make(chan int), Callback: func() {}}, []Change{}},
 		{"maps are records, too", map[string]any{"a": 1, "b": 2}, map[string]any{"a": 1.0, "b": 3, "c": true}, []Change{change("b", "2", "3"), change("c", "null", "true")}},
 		{"a key that is missing is null", map[string]any{"a": nil, "z": "x"}, map[string]any{}, []Change{change("z", `"x"`, "null")}},
 		{"a map's secrets are withheld", map[string]string{"api_key": "a"}, map[string]string{"api_key": "b"}, []Change{{Field: "api_key", Before: Value{Form: FormRedacted}, After: Value{Form: FormRedacted}}}},
