@@ -160,23 +160,16 @@ func appendID(b []byte, name string, id uuid.UUID) []byte {
 	return append(appendUUID(b, id), '"')
 }
 
+// appendUUID appends what id.String gives, without making a string of it.
 func appendUUID(b []byte, id uuid.UUID) []byte {
-	var text [36]byte
-	encodeUUID(&text, id)
-	return append(b, text[:]...)
-}
-
-func encodeUUID(dst *[36]byte, id uuid.UUID) {
 	const digits = "0123456789abcdef"
-	at := 0
 	for i, c := range id {
 		if i == 4 || i == 6 || i == 8 || i == 10 {
-			dst[at] = '-'
-			at++
+			b = append(b, '-')
 		}
-		dst[at], dst[at+1] = digits[c>>4], digits[c&15]
-		at += 2
+		b = append(b, digits[c>>4], digits[c&15])
 	}
+	return b
 }
 
 // UnmarshalJSON implements json.Unmarshaler; see [Event.MarshalJSON] for the

@@ -75,6 +75,9 @@ type CSVOptions struct {
 // NUL, which breaks programs that read CSV, and bytes that are not UTF-8
 // become U+FFFD.
 //
+// A spreadsheet may cut long cells: Excel does after 32,767 characters. The file
+// has them whole.
+//
 // It streams: memory does not grow with the number of events. It returns the
 // number of events that w took with all their rows, also together with an
 // error: that of the events, or that of w. The events before it have been
