@@ -288,8 +288,8 @@ func TestValueOfWritesValuesAsTheyAreRead(t *testing.T) {
 		{"a small float is written as JSON does", 1e-7, Value{JSON: json.RawMessage("1e-07")}},
 		{"a whole float is a whole number", 3.0, Value{JSON: json.RawMessage("3")}},
 		{"what JSON has no number for is text", math.Inf(1), Value{JSON: json.RawMessage(`"+Inf"`)}},
-		{"a struct without exported fields shows the others", named{When: date(at)}, Value{JSON: json.RawMessage(
-			`{"When":"2026-01-02T02:04:05.678901234Z","Price":{"amount":0},"Empty":null,"Nil":null,"Embed":{}}`)}},
+		{"a struct without exported fields shows the others", named{When: date(at), Price: cents{amount: 5}}, Value{JSON: json.RawMessage(
+			`{"When":"2026-01-02T02:04:05.678901234Z","Price":{"amount":5},"Empty":null,"Nil":null,"Embed":{}}`)}},
 		{"a nil list is null and an empty one is empty", named{Empty: []int{}}, Value{JSON: json.RawMessage(
 			`{"When":"0001-01-01T00:00:00Z","Price":{"amount":0},"Empty":[],"Nil":null,"Embed":{}}`)}},
 		{"keys are texts in order", map[int]bool{10: true, 9: false}, Value{JSON: json.RawMessage(`{"10":true,"9":false}`)}},
@@ -400,7 +400,7 @@ func TestDiffReadsFieldsAsJSONDoes(t *testing.T) {
 		Blocked sync.Mutex `audit:"-"`
 		Cost    int        `json:",omitempty" audit:"owner, redact"`
 	}
-	changes, err := Diff(nil, &tree{Name: "outer", Base: &Base{1, "inner"}, Cost: 5})
+	changes, err := Diff(nil, &tree{tree: &tree{Name: "never seen"}, Name: "outer", Base: &Base{1, "inner"}, Cost: 5})
 	require.NoError(t, err)
 	require.Equal(t, []Change{
 		change("ID", "", "1"), change("Name", "", `"outer"`), change("custom", "", `{"ID":0,"Name":""}`),
