@@ -167,8 +167,7 @@ func (c *capture) canReturn() bool {
 // execReturning runs the statement with a list of columns to return, reads the
 // images from it, and tells GORM how many rows there were.
 func (c *capture) execReturning(ctx context.Context, text string, args []any) (sql.Result, error) {
-	d := c.plugin.dialect
-	text += " RETURNING " + c.layout.listFor(d, c.assigned)
+	text += " RETURNING " + c.layout.listFor(c.assigned)
 	rows, err := c.tx.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, err // the statement's own error, as it is without us
@@ -216,7 +215,7 @@ func (c *capture) selectMatching(ctx context.Context) ([]image, error) {
 		Context: stmt.Context, Model: stmt.Model, Dest: stmt.Dest, ReflectValue: stmt.ReflectValue,
 	}
 	s.SQL.Grow(400)
-	_, _ = s.WriteString("SELECT " + c.layout.listFor(c.plugin.dialect, c.assigned) + " FROM ")
+	_, _ = s.WriteString("SELECT " + c.layout.listFor(c.assigned) + " FROM ")
 	s.WriteQuoted(clause.Table{Name: clause.CurrentTable})
 	_ = s.WriteByte(' ')
 	if _, ok := stmt.Clauses["ORDER BY"]; ok && c.plugin.dialect.name == "mysql" {

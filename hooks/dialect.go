@@ -97,12 +97,12 @@ func (d dialect) bind(n int) string {
 // prefixChars is how much of a long value is kept.
 const prefixChars = 256
 
-// wide is how a column that may hold a long value is selected: the value itself
-// if it is not long, and a description of it, "length digest prefix", if it is,
+// wide is how a column that may hold a long value is selected: as the value itself
+// if it is not long, and as a description of it, "length digest prefix", if it is,
 // so that a long value never leaves the database. The digest and, on SQLite,
 // the prefix cost a pass over the value: they are left out unless the statement
 // at hand assigns it.
-func (d dialect) wide(c *column, assigned bool) (value, description string) {
+func (d dialect) wide(c *column, assigned bool) string {
 	v := d.quote(c.name)
 	text := v
 	if d.name == "postgres" && c.kind == kindJSON {
@@ -111,7 +111,6 @@ func (d dialect) wide(c *column, assigned bool) (value, description string) {
 	size := d.octets + "(" + text + ")"
 	limit := strconv.Itoa(audit.MaxValueBytes)
 	chars := strconv.Itoa(prefixChars)
-	value = "CASE WHEN " + size + "<=" + limit + " THEN " + text + " END"
 	var described string
 	switch d.name {
 	case "postgres":
@@ -137,5 +136,5 @@ func (d dialect) wide(c *column, assigned bool) (value, description string) {
 		}
 		described = size + "||' - '||" + prefix
 	}
-	return value, "CASE WHEN " + size + ">" + limit + " THEN " + described + " END"
+	return "CASE WHEN " + size + "<=" + limit + " THEN " + text + " END,CASE WHEN " + size + ">" + limit + " THEN " + described + " END"
 }

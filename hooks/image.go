@@ -155,7 +155,7 @@ const keysPerQuery = 1000
 func (t *table) selectBy(ctx context.Context, d dialect, tx audit.DBTX, l *layout, assigned func(string) bool, columns []string, values [][]any, tail string) ([]image, error) {
 	list := l.lean
 	if assigned != nil {
-		list = l.listFor(d, assigned)
+		list = l.listFor(assigned)
 	}
 	head := "SELECT " + list + " FROM " + d.quote(t.name) + " WHERE "
 	var images []image

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"gorm.io/gorm/schema"
@@ -64,6 +65,8 @@ type column struct {
 	redacted bool
 	audited  bool // is part of events; others are read for what they mean
 	key      bool
+
+	lean, full string // as it is selected; see dialect.wide
 }
 
 // layout is the columns of a table as the database has them. It is found out
@@ -77,7 +80,8 @@ type layout struct {
 	// Places of the columns with a meaning; -1 if there is none.
 	workspace, owner, label, deleted int
 
-	lean, full string // lists for SELECT; see dialect.wide
+	lean, full string   // lists for SELECT; see dialect.wide
+	mixed      sync.Map // further ones, by which wide columns are assigned
 }
 
 // find returns the place of a column, or -1.
@@ -134,6 +138,11 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
 			continue
 		}
 		c.wide = !c.key && mayBeLong(d.name, c.kind, f, ct)
+		c.lean = d.quote(name)
+		c.full = c.lean
+		if c.wide {
+			c.lean, c.full = d.wide(&c, false), d.wide(&c, true)
+		}
 		l.index[name] = len(l.columns)
 		l.columns = append(l.columns, c)
 	}
@@ -145,37 +154,53 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
 		l.keys = append(l.keys, i)
 	}
 	l.workspace, l.owner, l.label, l.deleted = l.find(e.workspace), l.find(e.owner), l.find(e.label), l.find(e.deleted)
-	l.lean, l.full = l.list(d, nil), l.list(d, func(string) bool { return true })
+	l.lean, l.full = l.list(0), l.list(^uint64(0))
 	return l, nil
 }
 
-// list is the columns for SELECT or RETURNING. Assigned tells which columns the
-// statement at hand sets; nil means none.
-func (l *layout) list(d dialect, assigned func(string) bool) string {
-	var b strings.Builder
+// maxWide is how many wide columns are told apart in a list.
+const maxWide = 64
+
+// list is the columns for SELECT or RETURNING. Assigned has a bit for each wide
+// column that the statement at hand sets.
+func (l *layout) list(assigned uint64) string {
+	parts := make([]string, len(l.columns))
+	wide := 0
 	for i := range l.columns {
 		c := &l.columns[i]
-		if i > 0 {
-			b.WriteByte(',')
+		parts[i] = c.lean
+		if c.wide {
+			if assigned>>min(wide, maxWide-1)&1 == 1 {
+				parts[i] = c.full
+			}
+			wide++
 		}
-		if !c.wide {
-			b.WriteString(d.quote(c.name))
-			continue
-		}
-		value, description := d.wide(c, assigned != nil && assigned(c.name))
-		b.WriteString(value + "," + description)
 	}
-	return b.String()
+	return strings.Join(parts, ",")
 }
 
-// listFor is list for a statement that sets some columns.
-func (l *layout) listFor(d dialect, assigned func(string) bool) string {
+// listFor is the list for a statement that sets some columns.
+func (l *layout) listFor(assigned func(string) bool) string {
+	var mask uint64
+	wide := 0
 	for i := range l.columns {
-		if l.columns[i].wide && assigned(l.columns[i].name) {
-			return l.list(d, assigned)
+		if !l.columns[i].wide {
+			continue
 		}
+		if assigned(l.columns[i].name) {
+			mask |= 1 << min(wide, maxWide-1)
+		}
+		wide++
 	}
-	return l.lean
+	if mask == 0 {
+		return l.lean
+	}
+	if list, ok := l.mixed.Load(mask); ok {
+		return list.(string)
+	}
+	list := l.list(mask)
+	l.mixed.Store(mask, list)
+	return list
 }
 
 // kindOf settles what a column holds from what the database calls its type and
