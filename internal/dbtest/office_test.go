@@ -207,3 +207,8 @@ func side(v audit.Value) string {
 }
 
 func text(s string) *string { return &s }
+
+// milliseconds is a clock with no finer digits than any database keeps.
+func milliseconds() time.Time { return opTime.Truncate(time.Millisecond) }
+
+func numbered(prefix string, i int) string { return fmt.Sprintf("%s%06d", prefix, i) }
