@@ -75,7 +75,7 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 	f := flag.NewFlagSet("timesheet", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.Usage = func() {
-		fmt.Fprint(stderr, usage)
+		_, _ = io.WriteString(stderr, usage)
 		f.PrintDefaults()
 	}
 	f.StringVar(&o.importFile, "import", "", "import `FILE`, a Clockify detailed report as CSV (default a sample)")

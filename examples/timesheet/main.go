@@ -119,7 +119,7 @@ func readImport(opts *options) ([]clockify.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	entries, err := clockify.Read(f, clockify.Options{Location: opts.zone, Order: opts.order})
 	switch {
 	case errors.Is(err, clockify.ErrAmbiguous):
@@ -157,9 +157,10 @@ func progress(stderr io.Writer) func(done, total int) {
 		return nil
 	}
 	return func(done, total int) {
-		fmt.Fprintf(stderr, "\rimporting time entries: %d of %d", done, total)
+		line := fmt.Sprintf("\rimporting time entries: %d of %d", done, total)
 		if done == total {
-			fmt.Fprintln(stderr)
+			line += "\n"
 		}
+		_, _ = io.WriteString(stderr, line)
 	}
 }

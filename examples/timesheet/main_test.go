@@ -41,7 +41,7 @@ var theDatabase = sync.OnceValues(func() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 	file := filepath.Join(folder, database)
 	if err := run(context.Background(), []string{"-db", file, "-csv", file + ".csv"}, io.Discard, io.Discard); err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func TestTheCSVHasARowForEachEvent(t *testing.T) {
 	out := play(t, folder)
 	f, err := os.Open(filepath.Join(folder, "audit.csv"))
 	require.NoError(t, err)
-	defer f.Close()
+	t.Cleanup(func() { require.NoError(t, f.Close()) })
 	rows, err := csv.NewReader(f).ReadAll()
 	require.NoError(t, err)
 	events := len(rows) - 1
@@ -119,26 +119,31 @@ func TestFlagsFilterTheReport(t *testing.T) {
 		want []string // rows: time, author and action
 	}{
 		{
-			"by author and label", []string{"-author", "ben okafor", "-action", "Created time (personal, timer)"},
+			"by author and label",
+			[]string{"-author", "ben okafor", "-action", "Created time (personal, timer)"},
 			[]string{"2026-03-02 09:10 Ben Okafor Created time", "2026-03-02 11:30 Ben Okafor Created time"},
 		},
 		{
-			"by several authors and codes", []string{"-author", "Ben Okafor,Chloé Martin", "-author", "Daniel Weiss", "-action", "UPDATE_EXPENSE", "-action", "UPDATE_TASK"},
+			"by several authors and codes",
+			[]string{"-author", "Ben Okafor,Chloé Martin", "-author", "Daniel Weiss", "-action", "UPDATE_EXPENSE", "-action", "UPDATE_TASK"},
 			[]string{"2026-03-03 13:00 Chloé Martin Updated task (personal)", "2026-03-04 11:00 Chloé Martin Updated expense", "2026-03-05 09:30 Ben Okafor Updated expense"},
 		},
 		{
-			"by parts, for the system", []string{"-author", "System", "-action", "created,task.deleted"},
+			"by parts, for the system",
+			[]string{"-author", "System", "-action", "created,task.deleted"},
 			[]string{
 				"2026-03-04 08:00 System Created client", "2026-03-04 08:00 System Created project", "2026-03-04 08:00 System Created project",
 				"2026-03-05 11:00 System Deleted task",
 			},
 		},
 		{
-			"by days", []string{"-from", "2026-03-06", "-to", "2026-03-06", "-action", "project"},
-			[]string{"2026-03-06 12:00 Maya Lindqvist Updated project", "2026-03-06 16:00 Maya Lindqvist Updated project"},
+			"by days",
+			[]string{"-from", "2026-03-06", "-to", "2026-03-06", "-action", "project"},
+			[]string{"2026-03-06 12:00 Maya Lindqvist Updated project", "2026-03-06 14:00 Maya Lindqvist Updated project", "2026-03-06 16:00 Maya Lindqvist Updated project"},
 		},
 		{
-			"by times of another zone", []string{"-tz", "Asia/Tokyo", "-from", "2026-03-02 18:00", "-to", "2026-03-02 18:02"},
+			"by times of another zone",
+			[]string{"-tz", "Asia/Tokyo", "-from", "2026-03-02 18:00", "-to", "2026-03-02 18:02"},
 			[]string{"2026-03-02 18:00 Maya Lindqvist Created client", "2026-03-02 18:01 Maya Lindqvist Created project"},
 		},
 		{"for nothing", []string{"-from", "2020-01-01", "-to", "2020-12-31"}, nil},
@@ -269,7 +274,7 @@ func TestTheExampleNeedsNoTerminal(t *testing.T) {
 	require.Nil(t, progress(new(bytes.Buffer)))
 	f, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	require.NoError(t, err)
-	defer f.Close()
+	t.Cleanup(func() { require.NoError(t, f.Close()) })
 	require.Nil(t, progress(f))
 }
 

@@ -51,23 +51,36 @@ func (t *tracker) report(ctx context.Context, opts *options, stdout io.Writer) e
 	if !opts.filtered() {
 		table.Fold = foldFrom
 	}
-	fmt.Fprintf(stdout, "Audit report of workspace %q, oldest first, times in %s\n\n", week.Workspace, opts.zone)
-	shown, err := table.Write(stdout, events)
+	out := &printer{w: stdout}
+	out.printf("Audit report of workspace %q, oldest first, times in %s\n\n", week.Workspace, opts.zone)
+	shown, err := table.Write(out.w, events)
 	if err != nil {
 		return err
 	}
 	if t.imported.Entries > 0 {
-		fmt.Fprintf(stdout, "\nImported: time entries %d, clients %d, projects %d, tasks %d, tags %d, users %d\n", t.imported.Entries,
+		out.printf("\nImported: time entries %d, clients %d, projects %d, tasks %d, tags %d, users %d\n", t.imported.Entries,
 			t.imported.Clients, t.imported.Projects, t.imported.Tasks, t.imported.Tags, t.imported.Users)
 	}
-	fmt.Fprintf(stdout, "\nEvents:   %d recorded, %d in this report: %d with a row, %d folded\n", total, len(events), shown, len(events)-shown)
-	fmt.Fprintf(stdout, "Database: %s; -db reports on it again\n", absolute(t.path))
+	out.printf("\nEvents:   %d recorded, %d in this report: %d with a row, %d folded\n", total, len(events), shown, len(events)-shown)
+	out.printf("Database: %s; -db reports on it again\n", absolute(t.path))
 	written, err := t.writeCSV(ctx, opts, filter)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "CSV:      %s, with %d events\n", absolute(opts.csv), written)
-	return nil
+	out.printf("CSV:      %s, with %d events\n", absolute(opts.csv), written)
+	return out.err
+}
+
+// printer prints until there is an error, and keeps it.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) printf(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format, args...)
+	}
 }
 
 // writeCSV writes the events of the report to a file.

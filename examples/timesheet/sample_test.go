@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ func golden(t *testing.T, path string, got []byte) {
 
 func TestTheSampleIsWhatTheGeneratorMakes(t *testing.T) {
 	t.Parallel()
-	golden(t, "sample.csv", makeSample())
+	golden(t, "sample.csv", makeSample(t))
 }
 
 // job is a project of the sample with what is done on it.
@@ -51,26 +52,61 @@ var samplePeople = [][3]string{ // name, group, address
 }
 
 var sampleJobs = []job{
-	{"Web shop", "Northwind Traders", "95.00", []int{1, 2, 3, 4}, []string{"Checkout", "Search", "Design", ""},
+	{
+		"Web shop", "Northwind Traders", "95.00",
+		[]int{1, 2, 3, 4},
+		[]string{"Checkout", "Search", "Design", ""},
 		[]string{"Checkout, second step", "Search: synonyms", `Buttons say "Buy now"`, "Fix: rounding of the cart\nsee the ticket", "Pair programming", "Icons and colours"},
-		[]string{"development", "design", "review"}},
-	{"Warehouse API", "Northwind Traders", "105.00", []int{1, 3, 4}, []string{"Endpoints", "Load tests"},
-		[]string{"Stock levels, bulk endpoint", "Load test, 200 clients", "Retry after a timeout", "Review of the pull request"}, []string{"development", "review", "on call"}},
-	{"Annual report", "Alpine Bank AG", "120.00", []int{0, 2}, []string{"Layout", "Charts", "Proofs"},
-		[]string{"Layout of the first chapter", "Charts: revenue, costs, staff", `Proofs, "final final"`, "Call with the printer"}, []string{"design", "meeting"}},
-	{"Online banking audit", "Alpine Bank AG", "140.00", []int{0, 3}, []string{"Interviews", "Findings"},
-		[]string{"Interview, operations", "Findings, draft", "Findings, call with legal,\nsecond round", "Reading the policies"}, []string{"meeting", "travel"}},
-	{"Museum guide", "Musée des Ondes", "80.00", []int{2, 4}, []string{"Texts", "App"},
-		[]string{"Textes, salle 3", "Audio: coupes", "App: carte des salles", "Tests avec des visiteurs"}, []string{"design", "development"}},
-	{"Support", "", "", []int{1, 4, 5}, nil,
-		[]string{"Mails", "Phone", "Remote session", "Tickets of the night", ""}, []string{"on call", "support"}},
-	{"Internal", "", "", []int{0, 1, 2, 3, 4, 5}, []string{"Meetings", "Hiring"},
-		[]string{"Weekly meeting", "Interview with a candidate", "Planning", "One to one"}, []string{"meeting"}},
+		[]string{"development", "design", "review"},
+	},
+	{
+		"Warehouse API", "Northwind Traders", "105.00",
+		[]int{1, 3, 4},
+		[]string{"Endpoints", "Load tests"},
+		[]string{"Stock levels, bulk endpoint", "Load test, 200 clients", "Retry after a timeout", "Review of the pull request"},
+		[]string{"development", "review", "on call"},
+	},
+	{
+		"Annual report", "Alpine Bank AG", "120.00",
+		[]int{0, 2},
+		[]string{"Layout", "Charts", "Proofs"},
+		[]string{"Layout of the first chapter", "Charts: revenue, costs, staff", `Proofs, "final final"`, "Call with the printer"},
+		[]string{"design", "meeting"},
+	},
+	{
+		"Online banking audit", "Alpine Bank AG", "140.00",
+		[]int{0, 3},
+		[]string{"Interviews", "Findings"},
+		[]string{"Interview, operations", "Findings, draft", "Findings, call with legal,\nsecond round", "Reading the policies"},
+		[]string{"meeting", "travel"},
+	},
+	{
+		"Museum guide", "Musée des Ondes", "80.00",
+		[]int{2, 4},
+		[]string{"Texts", "App"},
+		[]string{"Textes, salle 3", "Audio: coupes", "App: carte des salles", "Tests avec des visiteurs"},
+		[]string{"design", "development"},
+	},
+	{
+		"Support", "", "",
+		[]int{1, 4, 5},
+		nil,
+		[]string{"Mails", "Phone", "Remote session", "Tickets of the night", ""},
+		[]string{"on call", "support"},
+	},
+	{
+		"Internal", "", "",
+		[]int{0, 1, 2, 3, 4, 5},
+		[]string{"Meetings", "Hiring"},
+		[]string{"Weekly meeting", "Interview with a candidate", "Planning", "One to one"},
+		[]string{"meeting"},
+	},
 }
 
 // makeSample makes the detailed report of a small agency for three months:
 // the same bytes each time.
-func makeSample() []byte {
+func makeSample(t *testing.T) []byte {
+	t.Helper()
 	rnd := rand.New(rand.NewPCG(20251201, 3))
 	pick := func(words []string) string {
 		if len(words) == 0 {
@@ -94,9 +130,9 @@ func makeSample() []byte {
 	row := func(j job, person int, description, tags, kind string, start time.Time, d time.Duration) {
 		who, end, billable, amount := samplePeople[person], start.Add(d), "No", ""
 		if j.rate != "" {
-			var cents float64
-			fmt.Sscanf(j.rate, "%f", &cents)
-			billable, amount = "Yes", fmt.Sprintf("%.2f", cents*d.Hours())
+			rate, err := strconv.ParseFloat(j.rate, 64)
+			require.NoError(t, err)
+			billable, amount = "Yes", fmt.Sprintf("%.2f", rate*d.Hours())
 		}
 		quote(j.project, j.client, description, pick(j.tasks), who[0], who[1], who[2], tags, billable,
 			start.Format("01/02/2006"), start.Format("03:04:05 PM"), end.Format("01/02/2006"), end.Format("03:04:05 PM"),
@@ -137,7 +173,7 @@ func makeSample() []byte {
 
 func TestTheSampleIsRichEnough(t *testing.T) {
 	t.Parallel()
-	rows, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(makeSample(), []byte("\ufeff")))).ReadAll()
+	rows, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(makeSample(t), []byte("\ufeff")))).ReadAll()
 	require.NoError(t, err)
 	require.Greater(t, len(rows)-1, 500)
 }

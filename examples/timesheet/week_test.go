@@ -120,6 +120,12 @@ Fri 12:00 | Maya | Updated project | Office move (2026) | name: "Office move" ->
 Fri 12:00 | System for Maya | Updated time (for other) | Boxes, labels, "fragile" stickers | ~project_id: <Office move> -> <Office move (2026)>; cause Updated project
 Fri 12:00 | System for Maya | Updated time (for other) | Started by mistake | ~project_id: <Office move> -> <Office move (2026)>; cause Updated project
 Fri 12:00 | System for Maya | Updated time (personal) | Keys | ~project_id: <Office move> -> <Office move (2026)>; cause Updated project
+Fri 13:00 | Maya | Updated task (for other) | Build and test | assignee_id: <Ben Okafor> -> <Daniel Weiss>
+Fri 14:00 | Maya | Updated project | Apollo | client_id: <Bluebird Voyages> -> null
+Fri 14:00 | System for Maya | Updated time (for other) | Set up the repository and CI | ~project_id.client_id: <Bluebird Voyages> -> null; cause Updated project
+Fri 14:00 | System for Maya | Updated time (for other) | Code review, first round | ~project_id.client_id: <Bluebird Voyages> -> null; cause Updated project
+Fri 14:00 | System for Maya | Updated time (for other) | Sketches for the "landing" page | ~project_id.client_id: <Bluebird Voyages> -> null; cause Updated project
+Fri 14:00 | System for Maya | Updated time (for other) | Client workshop, first day | ~project_id.client_id: <Bluebird Voyages> -> null; cause Updated project
 Fri 16:00 | Maya | Updated project | Apollo | archived: false -> true
 Fri 16:00 | Maya | Updated task (for other) | Build and test | status: "ACTIVE" -> "DONE"
 `

@@ -193,8 +193,10 @@ func (im *importing) client(name, currency string) string {
 
 func (im *importing) project(name, client string, billable bool) string {
 	return im.projects.id(im.newID, func(id string) timesheet.Project {
-		return timesheet.Project{ID: id, WorkspaceID: im.workspace, Name: name, ClientID: nullable(client),
-			Color: "#607D8B", Billable: billable, Public: true}
+		return timesheet.Project{
+			ID: id, WorkspaceID: im.workspace, Name: name, ClientID: nullable(client),
+			Color: "#607D8B", Billable: billable, Public: true,
+		}
 	}, client, name)
 }
 

@@ -34,8 +34,10 @@ func (b *Backend) DeleteClient(ctx context.Context, id string) error {
 
 // CreateProject adds a project; client may be empty.
 func (b *Backend) CreateProject(ctx context.Context, name, client string, rate timesheet.Money) (string, error) {
-	p := timesheet.Project{ID: b.newID(), WorkspaceID: audit.WorkspaceFrom(ctx), Name: name,
-		ClientID: nullable(client), Color: "#03A9F4", Billable: true, Public: true, HourlyRate: rate}
+	p := timesheet.Project{
+		ID: b.newID(), WorkspaceID: audit.WorkspaceFrom(ctx), Name: name,
+		ClientID: nullable(client), Color: "#03A9F4", Billable: true, Public: true, HourlyRate: rate,
+	}
 	return p.ID, create(ctx, b, &p)
 }
 
@@ -89,8 +91,10 @@ func (b *Backend) DeleteProject(ctx context.Context, id string) error {
 
 // CreateTask adds a task to a project; assignee may be empty.
 func (b *Backend) CreateTask(ctx context.Context, project, name, assignee string) (string, error) {
-	t := timesheet.Task{ID: b.newID(), WorkspaceID: audit.WorkspaceFrom(ctx), ProjectID: project, Name: name,
-		Status: timesheet.TaskActive, AssigneeID: nullable(assignee), Billable: true}
+	t := timesheet.Task{
+		ID: b.newID(), WorkspaceID: audit.WorkspaceFrom(ctx), ProjectID: project, Name: name,
+		Status: timesheet.TaskActive, AssigneeID: nullable(assignee), Billable: true,
+	}
 	return t.ID, create(ctx, b, &t)
 }
 

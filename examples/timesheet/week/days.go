@@ -198,6 +198,8 @@ func (s *Story) friday() []step {
 			return b.EditEntry(ctx, s.ids["workshop"], backend.Edit{Description: ptr("Client workshop, first day")})
 		}},
 		{"12:00", "maya", s.renameSmallestImport},
+		{"13:00", "maya", func(ctx context.Context) error { return b.AssignTask(ctx, s.ids["build"], s.users["daniel"].ID) }},
+		{"14:00", "maya", func(ctx context.Context) error { return b.MoveProject(ctx, s.ids["gemini"], "") }},
 		{"16:00", "maya", func(ctx context.Context) error { return b.ArchiveProject(ctx, s.ids["gemini"]) }},
 	}
 }
