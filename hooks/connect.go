@@ -113,19 +113,12 @@ func Record(db *gorm.DB, events ...audit.Event) error {
 		return p.rec.Record(ctx, events...)
 	}
 	u := newUnit(p, connection(db.Statement.ConnPool))
-	for _, e := range events {
-		workspace, err := p.rec.Workspace(ctx, e.Workspace)
-		if err != nil {
-			return err
-		}
-		on, err := u.records(ctx, workspace, e.Entity.Type)
-		if err != nil {
-			return err
-		}
-		if on {
-			e.Workspace = workspace
-			u.add(ctx, pending{Event: e, entity: &entity{kind: e.Entity.Type}})
-		}
+	admitted, err := p.rec.Admit(ctx, u.tx, events)
+	if err != nil {
+		return err
+	}
+	for _, e := range admitted {
+		u.add(ctx, pending{Event: e, entity: &entity{kind: e.Entity.Type}})
 	}
 	if err := u.flush(ctx); err != nil {
 		return failed(err)

@@ -22,11 +22,16 @@ type entity struct {
 	// Columns with a meaning; empty if there is none.
 	workspace, owner, label, deleted string
 
-	ignored, redacted map[string]bool
+	ignored, redacted, shown map[string]bool
 
 	references []reference // foreign keys whose label is recorded
 	rules      []*rule     // what follows when a row of it changes
 	joins      []*join     // its many-to-many relations
+}
+
+// redacts reports whether the values of a column are withheld.
+func (e *entity) redacts(column string) bool {
+	return e.redacted[column] || audit.Sensitive(column) && !e.shown[column]
 }
 
 // means reports whether a column is read for what it means though it is not
@@ -37,7 +42,7 @@ func (e *entity) means(column string) bool {
 
 // newEntity reads the tags and options of a model.
 func newEntity(t *table, o *modelOptions) (*entity, error) {
-	e := &entity{kind: o.kind, table: t, ignored: map[string]bool{}, redacted: map[string]bool{}}
+	e := &entity{kind: o.kind, table: t, ignored: map[string]bool{}, redacted: map[string]bool{}, shown: map[string]bool{}}
 	t.entity = e
 	for _, f := range t.schema.Fields {
 		if err := e.readTag(f); err != nil {
@@ -64,7 +69,7 @@ func newEntity(t *table, o *modelOptions) (*entity, error) {
 	for _, s := range []struct {
 		names []string
 		to    map[string]bool
-	}{{o.ignore, e.ignored}, {o.redact, e.redacted}} {
+	}{{o.ignore, e.ignored}, {o.redact, e.redacted}, {o.show, e.shown}} {
 		for _, name := range s.names {
 			c, err := column(name)
 			if err != nil {
@@ -101,8 +106,10 @@ func (e *entity) readTag(f *schema.Field) error {
 			e.ignored[f.DBName] = true
 		case "redact":
 			e.redacted[f.DBName] = true
+		case "show":
+			e.shown[f.DBName] = true
 		default:
-			return fmt.Errorf("audit: %s.%s has the tag audit:%q; known are workspace, owner, label, redact and -", f.Schema.Name, f.Name, tag)
+			return fmt.Errorf("audit: %s.%s has the tag audit:%q; known are workspace, owner, label, redact, show and -", f.Schema.Name, f.Name, tag)
 		}
 	}
 	return nil

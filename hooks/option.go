@@ -30,6 +30,7 @@ type modelOptions struct {
 	label      string
 	ignore     []string
 	redact     []string
+	show       []string
 	cascades   []cascadeOption
 	references []referenceOption
 }
@@ -56,8 +57,8 @@ type referenceOption struct {
 //	Note        string `audit:"redact"`    // that it changed is recorded, never the values
 //
 // or by options. A field whose name is sensitive by [audit.Sensitive], such as
-// a password, is redacted without being told. A tag may hold several words,
-// separated by commas.
+// a password, is redacted without being told, unless it is tagged
+// audit:"show". A tag may hold several words, separated by commas.
 //
 // Using the plugin fails if T is not a struct GORM can parse, has no primary
 // key, is registered twice, or if a tag or an option names what T does not
@@ -110,6 +111,12 @@ func Ignore(fields ...string) ModelOption {
 // recorded, never a value.
 func Redact(fields ...string) ModelOption {
 	return func(m *modelOptions) { m.redact = append(m.redact, fields...) }
+}
+
+// Show names columns or Go fields that are recorded though [audit.Sensitive]
+// takes their names for those of secrets, such as token_count.
+func Show(fields ...string) ModelOption {
+	return func(m *modelOptions) { m.show = append(m.show, fields...) }
 }
 
 // Cascade declares that records of the model Child show the label of this one,

@@ -28,7 +28,7 @@ func newReference(field, key string, parent *schema.Schema, registered map[strin
 	r := reference{field: field, table: parent.Table, key: key}
 	if t := registered[parent.Table]; t != nil && t.entity != nil {
 		r.label = t.entity.label
-		if t.entity.redacted[r.label] || audit.Sensitive(r.label) {
+		if t.entity.redacts(r.label) {
 			return r, false
 		}
 		return r, r.label != ""

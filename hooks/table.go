@@ -131,7 +131,7 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
 			name:     name,
 			kind:     kindOf(f, ct.DatabaseTypeName()),
 			audited:  !e.ignored[name],
-			redacted: e.redacted[name] || audit.Sensitive(name),
+			redacted: e.redacts(name),
 			key:      slices.Contains(t.keys, name),
 		}
 		if !c.audited && !c.key && !e.means(name) {

@@ -76,8 +76,8 @@ func (s *Store) Append(ctx context.Context, events []audit.Event) error {
 }
 
 // AppendTx implements [audit.TxStore]. It runs one statement per 1,000 events
-// or 1 MiB of changes; on PostgreSQL a few more, so that statement caches see
-// few texts.
+// (32 on SQLite) or 1 MiB of changes; on PostgreSQL a few more, so that caches
+// of statements see few texts.
 func (s *Store) AppendTx(ctx context.Context, tx audit.DBTX, events []audit.Event) error {
 	for len(events) > 0 {
 		b := s.encode(events)
@@ -138,12 +138,9 @@ func (s *Store) insert(ctx context.Context, tx audit.DBTX, b batch) error {
 	return fmt.Errorf("sqlstore: append %d events: %w", b.n, err)
 }
 
-// Limits of one INSERT. The first stays under the number of variables that
-// SQLite takes, the second far under the packet that MySQL takes.
-const (
-	maxRows  = 1000
-	maxBytes = 1 << 20
-)
+// maxBytes bounds the changes of one INSERT, far under the packet that MySQL
+// takes.
+const maxBytes = 1 << 20
 
 // insertSQL is the text of every INSERT: that of n rows is the beginning of
 // the longest one, so none has to be built or looked up when events are
@@ -160,7 +157,7 @@ func newInsertSQL(n names) insertSQL {
 	q := insertSQL{dialect: n.dialect}
 	b.WriteString("INSERT INTO " + n.qualified(n.events) + " (" + strings.Join(columns[:], ", ") + ") VALUES ")
 	arg := 0
-	for row := range maxRows {
+	for row := range n.dialect.maxRows() {
 		if row > 0 {
 			b.WriteByte(',')
 		}
@@ -183,8 +180,8 @@ func (q *insertSQL) text(n int) string { return q.longest[:q.ends[n-1]] }
 // driver keeps a prepared statement per text, so there are few sizes.
 func (q *insertSQL) size(n int) int {
 	switch {
-	case n >= maxRows:
-		return maxRows
+	case n >= len(q.ends):
+		return len(q.ends)
 	case q.dialect != Postgres || n <= 16:
 		return n
 	}
