@@ -40,6 +40,9 @@ func appendCanonical(b []byte, k kind, src any) ([]byte, audit.Form) {
 	case []byte:
 		return appendText(b, k, v)
 	case string:
+		if k == kindText && len(v) <= audit.MaxValueBytes && utf8.ValidString(v) {
+			return audit.AppendJSONString(b, v), audit.FormPlain
+		}
 		return appendText(b, k, []byte(v))
 	case bool:
 		return strconv.AppendBool(b, v), audit.FormPlain

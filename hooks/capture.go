@@ -263,6 +263,7 @@ func (c *capture) finish(ctx context.Context) (err error) {
 	if c.table.join != nil {
 		return c.unit.addElements(ctx, c.table.join, c.layout, pairs, causeless)
 	}
+	c.unit.events = slices.Grow(c.unit.events, len(pairs))
 	for _, p := range pairs {
 		if err := c.unit.addRow(ctx, c.table.entity, c.layout, p, 0); err != nil {
 			return err
