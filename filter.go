@@ -178,6 +178,32 @@ func each[T any](list []T, f func(T) bool) bool {
 	return !slices.ContainsFunc(list, func(v T) bool { return !f(v) })
 }
 
+// stored is the filter with its ids as the recorder stores them: a very long one
+// is cut to a digest.
+func (f Filter) stored() Filter {
+	long := func(s string) bool { return len(s) > maxID }
+	f.Workspace = cleanID(f.Workspace)
+	if slices.ContainsFunc(f.Owners, long) {
+		f.Owners = slices.Clone(f.Owners)
+		for i, o := range f.Owners {
+			f.Owners[i] = cleanID(o)
+		}
+	}
+	if slices.ContainsFunc(f.Actors, func(a Actor) bool { return long(a.ID) }) {
+		f.Actors = slices.Clone(f.Actors)
+		for i, a := range f.Actors {
+			f.Actors[i] = cleanActor(a)
+		}
+	}
+	if slices.ContainsFunc(f.Entities, func(e Entity) bool { return long(e.ID) }) {
+		f.Entities = slices.Clone(f.Entities)
+		for i, e := range f.Entities {
+			f.Entities[i].ID = cleanID(e.ID)
+		}
+	}
+	return f
+}
+
 // Matches reports whether the filter finds the event. Stores that do not
 // translate the filter into a language of their own use it.
 func (f Filter) Matches(e Event) bool {

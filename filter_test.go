@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gormtrail/audit"
+	"github.com/gormtrail/audit/store/memstore"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -180,4 +182,21 @@ func TestTextIsComparedWithoutRegardToTheCaseOfASCIILettersOnly(t *testing.T) {
 	for text, finds := range map[string]bool{"Ärger": true, "ÄRGER": true, "ärger": false, "_[z]": true, "@": false, strings.Repeat("Ä", 300): false} {
 		require.Equal(t, finds, audit.Filter{Workspace: "w1", Text: text}.Matches(e), text)
 	}
+}
+
+func TestAVeryLongIDIsFoundUnderTheNameItWasGiven(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	long := strings.Repeat("x", 300)
+	store := memstore.New()
+	rec, err := audit.New(store, nil)
+	require.NoError(t, err)
+	require.NoError(t, rec.Record(audit.WithActor(ctx, audit.Actor{ID: long}), audit.Event{
+		Workspace: long, Operation: audit.Created, Entity: audit.Entity{Type: audit.TypeTag, ID: long, Owner: long},
+	}))
+	page, err := audit.QueryPage(ctx, store, audit.Filter{
+		Workspace: long, Actors: []audit.Actor{{ID: long}}, Owners: []string{long}, Entities: []audit.Entity{{Type: audit.TypeTag, ID: long}},
+	}, audit.Cursor{}, 0)
+	require.NoError(t, err)
+	require.Len(t, page.Events, 1)
 }
