@@ -116,7 +116,7 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 		return nil, fmt.Errorf("-from %s is not before -to %s", from, to)
 	}
 	if o.actions, err = catalog.Actions(actions...); err != nil {
-		return nil, fmt.Errorf("-action: %w", err)
+		return nil, fmt.Errorf("-action: %w (a label as \"Updated project\", a code as UPDATE_PROJECT, or parts as project.updated)", err)
 	}
 	return &o, o.checkFiles()
 }

@@ -29,7 +29,7 @@ func (b *Backend) SetPrice(ctx context.Context, category string, amount int64) e
 			return err
 		}
 		return tx.Model(&timesheet.Expense{}).Where("category_id = ?", category).
-			Update("total_amount", gorm.Expr("CAST(ROUND(quantity * ?) AS INTEGER)", amount)).Error
+			Update("total_amount", gorm.Expr("ROUND(quantity * ?)", amount)).Error
 	})
 }
 
