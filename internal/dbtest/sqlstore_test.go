@@ -267,6 +267,92 @@ func TestErrorsOfAClosedDatabaseHoldNoDSN(t *testing.T) {
 	})
 }
 
+// spy keeps the statement that is run on it.
+type spy struct {
+	audit.DBTX
+	text string
+	args []any
+}
+
+func (s *spy) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	s.text, s.args = text, args
+	return s.DBTX.QueryContext(ctx, text, args...)
+}
+
+func TestReportsAreReadFromAnIndexInOrder(t *testing.T) {
+	at := func(n int) time.Time { return sample(n).Time }
+	page := audit.Position{Time: at(1500), ID: sample(1500).ID}
+	cases := []struct {
+		name         string
+		f            audit.Filter
+		after        audit.Position
+		index, bound string
+	}{
+		{"a plain report", audit.Filter{}, audit.Position{}, "time", "workspace=?"},
+		{"a report of some days", audit.Filter{From: at(500), To: at(1700)}, audit.Position{}, "time", "workspace=? AND time>? AND time<?"},
+		{"its next page", audit.Filter{From: at(500), To: at(1700)}, page, "time", "workspace=? AND time>? AND (time,id)<(?,?)"},
+		{"a report of types", audit.Filter{Types: []audit.EntityType{audit.TypeProject}}, page, "time", "workspace=? AND (time,id)<(?,?)"},
+		{"a report of actions", audit.Filter{Actions: []audit.Action{{Type: audit.TypeProject, Operation: audit.Updated}}}, page, "time", "workspace=? AND (time,id)<(?,?)"},
+		{"a report of one author", audit.Filter{Actors: []audit.Actor{{ID: "7"}}, From: at(500)}, page, "actor", "workspace=? AND actor_id=? AND time>? AND (time,id)<(?,?)"},
+		{"a record's history", audit.Filter{Entities: []audit.Entity{{Type: audit.TypeProject, ID: "p7"}}}, page, "entity", "workspace=? AND entity_type=? AND entity_id=? AND (time,id)<(?,?)"},
+	}
+	explain := func(t *testing.T, db *Database, store *sqlstore.Store, f audit.Filter, after audit.Position) string {
+		f.Workspace = "w1"
+		s := &spy{DBTX: db.SQL()}
+		_, err := store.ListTx(context.Background(), s, f, after, 50)
+		require.NoError(t, err)
+		how := map[string]string{"sqlite": "EXPLAIN QUERY PLAN ", "postgres": "EXPLAIN (COSTS OFF) "}[db.Name]
+		rows, err := db.SQL().Query(how+s.text, s.args...)
+		require.NoError(t, err)
+		defer rows.Close()
+		var plan strings.Builder
+		for rows.Next() {
+			var a, b, c, line any
+			dest := []any{&line}
+			if db.Name == "sqlite" {
+				dest = []any{&a, &b, &c, &line}
+			}
+			require.NoError(t, rows.Scan(dest...))
+			fmt.Fprintln(&plan, line)
+		}
+		require.NoError(t, rows.Err())
+		return plan.String()
+	}
+	t.Run("sqlite", func(t *testing.T) {
+		db := Open(t, "sqlite")
+		store := migrated(t, db, nil) // empty, and never analyzed, as many are
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				plan := explain(t, db, store, c.f, c.after)
+				require.Equal(t, "SEARCH audit_events USING INDEX audit_events_"+c.index+" ("+c.bound+")\n", plan)
+			})
+		}
+	})
+	t.Run("postgres", func(t *testing.T) {
+		db := Open(t, "postgres")
+		store := migrated(t, db, nil)
+		events := make([]audit.Event, 2000)
+		for i := range events {
+			events[i] = sample(i)
+			events[i].Actor.ID = fmt.Sprint(i % 20)
+			events[i].Entity.ID = fmt.Sprintf("p%d", i%20)
+		}
+		require.NoError(t, store.Append(context.Background(), events))
+		_, err := db.SQL().Exec("VACUUM ANALYZE audit_events")
+		require.NoError(t, err)
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				plan := explain(t, db, store, c.f, c.after)
+				require.Contains(t, plan, "audit_events_"+c.index)
+				if c.index == "time" { // of others there are so few that sorting them may be cheaper
+					require.Contains(t, plan, "Index Scan Backward")
+					require.NotContains(t, plan, "Sort")
+				}
+			})
+		}
+	})
+}
+
 func TestIdsThatAreTooLongAreRefusedAlike(t *testing.T) {
 	Each(t, func(t *testing.T, db *Database) {
 		store := migrated(t, db, nil)

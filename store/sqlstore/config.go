@@ -79,6 +79,7 @@ func (n names) render(text string) string {
 		"{events_entity}", index("entity"),
 		"{events_actor}", index("actor"),
 		"{events_cause}", index("cause"),
+		"{events_change_set}", index("change_set"),
 	).Replace(text)
 }
 

@@ -34,7 +34,9 @@ CREATE TABLE IF NOT EXISTS {events} (
 	-- The report of one author among many.
 	KEY {events_actor} (workspace, actor_id, time, id),
 	-- What an event led to.
-	KEY {events_cause} (cause)
+	KEY {events_cause} (cause),
+	-- What else happened in the same transaction.
+	KEY {events_change_set} (change_set)
 ) ENGINE = InnoDB, ROW_FORMAT = DYNAMIC, CHARACTER SET utf8mb4, COLLATE utf8mb4_bin;
 
 -- What each workspace records. A missing row is everything off.

@@ -41,6 +41,9 @@ CREATE INDEX IF NOT EXISTS {events_actor} ON {events} (workspace, actor_id, time
 -- What an event led to. Few events have a cause, so the index is small.
 CREATE INDEX IF NOT EXISTS {events_cause} ON {events} (cause) WHERE cause IS NOT NULL;
 
+-- What else happened in the same transaction.
+CREATE INDEX IF NOT EXISTS {events_change_set} ON {events} (change_set) WHERE change_set IS NOT NULL;
+
 -- What each workspace records. A missing row is everything off.
 CREATE TABLE IF NOT EXISTS {settings} (
 	workspace text    NOT NULL PRIMARY KEY,
