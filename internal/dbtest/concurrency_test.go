@@ -1,0 +1,100 @@
+package dbtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/gormtrail/audit"
+	"github.com/gormtrail/audit/hooks"
+)
+
+// Counter is a row that many writers change at once.
+type Counter struct {
+	ID   string `gorm:"primaryKey;size:36"`
+	Hits int
+}
+
+func TestConcurrentUpdatesEachRecordWhatTheyChanged(t *testing.T) {
+	t.Parallel()
+	const writers, rounds = 4, 25
+	Each(t, func(t *testing.T, d *Database) {
+		db := d.Gorm(t)
+		require.NoError(t, db.AutoMigrate(&Counter{}))
+		store := wire(t, db, d, storeInDatabase, nil, []hooks.Option{hooks.Model[Counter]("counter")})
+		require.NoError(t, db.Create(&Counter{ID: "c"}).Error)
+
+		errs := make(chan error, writers)
+		for range writers {
+			go func() {
+				for range rounds {
+					err := db.Model(&Counter{ID: "c"}).Update("hits", gorm.Expr("hits + 1")).Error
+					if err != nil {
+						errs <- err
+						return
+					}
+				}
+				errs <- nil
+			}()
+		}
+		for range writers {
+			require.NoError(t, <-errs)
+		}
+
+		var befores []int
+		for e, err := range audit.Query(context.Background(), store, audit.Filter{Workspace: audit.DefaultWorkspace}) {
+			require.NoError(t, err)
+			if e.Operation != audit.Updated {
+				continue
+			}
+			require.Len(t, e.Changes, 1)
+			before, err := strconv.Atoi(string(e.Changes[0].Before.JSON))
+			require.NoError(t, err)
+			require.Equal(t, strconv.Itoa(before+1), string(e.Changes[0].After.JSON), "each update adds one to what it found")
+			befores = append(befores, before)
+		}
+		slices.Sort(befores)
+		want := make([]int, writers*rounds)
+		for i := range want {
+			want[i] = i
+		}
+		require.Equal(t, want, befores, "every value is left exactly once")
+	})
+}
+
+func TestActorsOfConcurrentRequestsAreNeverMixedUp(t *testing.T) {
+	t.Parallel()
+	const requests = 200
+	Each(t, func(t *testing.T, d *Database) {
+		db := d.Gorm(t)
+		require.NoError(t, db.AutoMigrate(&Counter{}))
+		store := wire(t, db, d, storeInDatabase, nil, []hooks.Option{hooks.Model[Counter]("counter")})
+
+		errs := make([]error, requests)
+		var wait sync.WaitGroup
+		for i := range requests {
+			wait.Go(func() {
+				id := fmt.Sprint(i)
+				ctx := audit.WithActor(context.Background(), audit.Actor{ID: id})
+				errs[i] = db.WithContext(ctx).Create(&Counter{ID: id}).Error
+			})
+		}
+		wait.Wait()
+		require.NoError(t, errors.Join(errs...))
+
+		seen := 0
+		for e, err := range audit.Query(context.Background(), store, audit.Filter{Workspace: audit.DefaultWorkspace}) {
+			require.NoError(t, err)
+			require.Equal(t, e.Entity.ID, e.Actor.ID)
+			seen++
+		}
+		require.Equal(t, requests, seen)
+	})
+}
