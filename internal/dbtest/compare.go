@@ -266,7 +266,7 @@ func (o *Oracle) differences(want, got recorded) []string {
 		switch {
 		case !there:
 			all = append(all, fmt.Sprintf("%s should be %s and is absent", column, w))
-		case !fits(w.before, g.before) || !fits(w.after, g.after):
+		case !o.fits(w.before, g.before) || !o.fits(w.after, g.after):
 			all = append(all, fmt.Sprintf("%s should be %s and is %s", column, w, g))
 		}
 	}
@@ -278,8 +278,11 @@ func (o *Oracle) differences(want, got recorded) []string {
 	return all
 }
 
-func fits(want, got string) bool {
-	return want == got || strings.HasPrefix(got, "shortened ") && shortenedFits(got, want)
+// fits reports whether got, as an event tells it, stands for want. SQLite would
+// have to read a whole long value for its beginning, which is only done for a
+// value that is being written.
+func (o *Oracle) fits(want, got string) bool {
+	return want == got || strings.HasPrefix(got, "shortened ") && shortenedFits(got, want, o.dialect == "sqlite")
 }
 
 func (r recorded) String() string {

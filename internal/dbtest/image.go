@@ -127,13 +127,13 @@ func canonicalDecimal(text string) (string, error) {
 }
 
 // canonicalJSON makes JSON's null the column's null: events cannot tell them
-// apart.
+// apart. What is no JSON becomes a string of it.
 func canonicalJSON(text string) (string, error) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
 	var v any
 	if err := d.Decode(&v); err != nil {
-		return "", err
+		v = text // SQLite takes anything; events show it as a text
 	}
 	if v == nil {
 		return null, nil
@@ -234,8 +234,9 @@ func (k kind) fromJSON(raw json.RawMessage) (string, error) {
 	return canonical, err
 }
 
-// shortenedFits reports whether the form FormShortened stands for the value.
-func shortenedFits(shortened, value string) bool {
+// shortenedFits reports whether the form FormShortened stands for the value. The
+// beginning of the value may be absent if the database makes it dear.
+func shortenedFits(shortened, value string, dear bool) bool {
 	var form struct {
 		Length int     `json:"length"`
 		Prefix *string `json:"prefix"`
@@ -246,10 +247,10 @@ func shortenedFits(shortened, value string) bool {
 	}
 	whole := plain(value)
 	switch {
-	case len(whole) < audit.MaxValueBytes:
+	case len(whole) <= audit.MaxValueBytes:
 		return false
 	case strings.HasPrefix(value, "json "): // each database spaces it differently
-		return form.Length > 0
+		return form.Length > audit.MaxValueBytes
 	case form.Length != len(whole):
 		return false
 	case form.Prefix != nil:
@@ -258,7 +259,7 @@ func shortenedFits(shortened, value string) bool {
 		b, err := base64.StdEncoding.DecodeString(*form.Base64)
 		return err == nil && len(b) > 0 && strings.HasPrefix(whole, string(b))
 	}
-	return false
+	return dear
 }
 
 // plain undoes the quotes of a canonical text.

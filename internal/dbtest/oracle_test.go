@@ -148,7 +148,7 @@ func TestShortenedValuesMustFit(t *testing.T) {
 	} {
 		got, err := kindText.fromEvent(audit.Value{JSON: json.RawMessage(shortened), Form: audit.FormShortened})
 		require.NoError(t, err)
-		require.Equal(t, want, fits(text, got), shortened)
-		require.False(t, fits(`"ab"`, got), "a short value must not be shortened")
+		require.Equal(t, want, (&Oracle{dialect: "postgres"}).fits(text, got), shortened)
+		require.False(t, (&Oracle{dialect: "sqlite"}).fits(`"ab"`, got), "a short value must not be shortened")
 	}
 }

@@ -59,3 +59,5 @@ func workshopModels() []hooks.Option {
 		hooks.Model[Lid]("lid"),
 	}
 }
+
+func luggageModel() []hooks.Option { return []hooks.Option{hooks.Model[Luggage]("luggage")} }

@@ -80,11 +80,15 @@ func newWorkshop(t *testing.T, database *Database, store newStore, opts ...gorm.
 	return w
 }
 
-// openGorm opens GORM with a clock that stands still.
+// quiet is GORM's config with a clock that stands still.
+func quiet() *gorm.Config {
+	return &gorm.Config{Logger: logger.Discard, NowFunc: func() time.Time { return opTime }}
+}
+
+// openGorm opens GORM with the config [quiet], unless another is given.
 func openGorm(t *testing.T, database *Database, opts ...gorm.Option) *gorm.DB {
 	t.Helper()
-	cfg := &gorm.Config{Logger: logger.Discard, NowFunc: func() time.Time { return opTime }}
-	return database.Gorm(t, append([]gorm.Option{cfg}, opts...)...)
+	return database.Gorm(t, append([]gorm.Option{quiet()}, opts...)...)
 }
 
 // seed puts the rows back to what [Seed] says, if anything changed them, and
