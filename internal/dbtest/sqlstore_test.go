@@ -353,6 +353,52 @@ func TestReportsAreReadFromAnIndexInOrder(t *testing.T) {
 	})
 }
 
+func TestTheDatabaseDoesTheFiltering(t *testing.T) {
+	// Go compares once more what the database found; see Store.ListTx. These
+	// filters leave it nothing to sort out.
+	wanted := sample(1)
+	wanted.ID = uuid.UUID{0: 9}
+	wanted.Time = sample(50).Time
+	wanted.Actor = audit.System
+	wanted.Operation, wanted.Origin, wanted.Ownership = audit.Deleted, audit.OriginAPI, audit.OwnershipOther
+	wanted.Entity = audit.Entity{Type: audit.TypeTag, ID: "t1", Label: "Urgent", Owner: "18"}
+	wanted.Changes = []audit.Change{{Field: "rate", After: audit.Value{JSON: []byte("1")}}}
+	wanted.Cause, wanted.ChangeSet = uuid.UUID{0: 7}, uuid.UUID{0: 8}
+	filters := map[string]audit.Filter{
+		"From":       {From: wanted.Time},
+		"To":         {To: wanted.Time.Add(1), From: wanted.Time.Add(-1)},
+		"IDs":        {IDs: []uuid.UUID{wanted.ID}},
+		"Actors":     {Actors: []audit.Actor{audit.System}},
+		"Actions":    {Actions: []audit.Action{{Type: audit.TypeTag, Operation: audit.Updated}, {Operation: audit.Deleted}}},
+		"Origins of": {Actions: []audit.Action{{Origins: []audit.Origin{audit.OriginAPI}}}},
+		"Ownership":  {Actions: []audit.Action{{Ownership: audit.OwnershipOther}}},
+		"Types":      {Types: []audit.EntityType{audit.TypeTag}},
+		"Entities":   {Entities: []audit.Entity{wanted.Entity}},
+		"Owners":     {Owners: []string{"18"}},
+		"Origins":    {Origins: []audit.Origin{audit.OriginAPI}},
+		"Fields":     {Fields: []string{"rate"}},
+		"Causes":     {Causes: []uuid.UUID{wanted.Cause}},
+		"ChangeSets": {ChangeSets: []uuid.UUID{wanted.ChangeSet}},
+		"Text":       {Text: "RGEN"},
+	}
+	Each(t, func(t *testing.T, db *Database) {
+		store := migrated(t, db, nil)
+		foreign := wanted
+		foreign.ID, foreign.Workspace = uuid.UUID{0: 10}, "w2"
+		require.NoError(t, store.Append(context.Background(), []audit.Event{sample(1), sample(2), wanted, sample(3), foreign}))
+		for name, f := range filters {
+			f.Workspace = "w1"
+			s := &spy{DBTX: db.SQL()}
+			got, err := store.ListTx(context.Background(), s, f, audit.Position{}, 50)
+			require.NoError(t, err, name)
+			require.Equal(t, []audit.Event{wanted}, got, name)
+			var n int
+			require.NoError(t, db.SQL().QueryRow("SELECT count(*) FROM ("+s.text+") AS found", s.args...).Scan(&n), name)
+			require.Equal(t, 1, n, "%s: the database found events that are not wanted", name)
+		}
+	})
+}
+
 func TestIdsThatAreTooLongAreRefusedAlike(t *testing.T) {
 	Each(t, func(t *testing.T, db *Database) {
 		store := migrated(t, db, nil)

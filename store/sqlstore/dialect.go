@@ -44,14 +44,6 @@ func (d Dialect) maxRows() int {
 	return 1000
 }
 
-// maxArgs is the number of variables that one statement may have.
-func (d Dialect) maxArgs() int {
-	if d == SQLite {
-		return 32766
-	}
-	return 65535
-}
-
 // duplicate reports whether the database refused a key that is there already.
 //
 // Asking the database would not do: a failed statement ends a transaction of

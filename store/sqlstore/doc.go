@@ -18,7 +18,7 @@
 // that no time zone of a connection matters. The changes of an event are text,
 // byte for byte as they were written.
 //
-// On SQLite, let transactions begin as immediate (_txlock=immediate in most
-// drivers' DSNs): one that begins as a reader cannot wait to become a writer,
-// and auditing reads before it writes.
+// On SQLite, set a busy timeout and let transactions begin as immediate
+// (_txlock=immediate in most drivers' DSNs): one that begins as a reader cannot
+// wait to become a writer, and auditing reads before it writes.
 package sqlstore

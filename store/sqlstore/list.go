@@ -51,10 +51,7 @@ func (s *Store) ListTx(ctx context.Context, tx audit.DBTX, f audit.Filter, after
 // fetch reads up to limit rows and returns the position of the last one and
 // their number.
 func (s *Store) fetch(ctx context.Context, tx audit.DBTX, f audit.Filter, after audit.Position, limit int, each func(audit.Event)) (last audit.Position, n int, err error) {
-	text, args, err := s.names.selectEvents(f, after, limit)
-	if err != nil {
-		return last, 0, err
-	}
+	text, args := s.names.selectEvents(f, after, limit)
 	rows, err := tx.QueryContext(ctx, text, args...)
 	if err != nil {
 		return last, 0, fmt.Errorf("sqlstore: list events: %w", err)

@@ -1,0 +1,186 @@
+package sqlstore
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gormtrail/audit"
+)
+
+func dialects() []Dialect { return []Dialect{SQLite, Postgres, MySQL} }
+
+func namesOf(t testing.TB, d Dialect, cfg *Config) names {
+	t.Helper()
+	n, err := cfg.names(d)
+	require.NoError(t, err)
+	return n
+}
+
+// allOf is a filter in which every field holds the text.
+func allOf(text string) audit.Filter {
+	id := uuid.NewSHA1(uuid.Nil, []byte(text))
+	return audit.Filter{
+		Workspace: text, From: time.Unix(1, 0), To: time.Unix(2, 0),
+		IDs:        []uuid.UUID{id},
+		Actors:     []audit.Actor{{Kind: audit.ActorKind("k" + text), ID: text}, {ID: text}},
+		Actions:    []audit.Action{{Type: audit.EntityType("t" + text), Operation: audit.Operation("o" + text), Origins: []audit.Origin{audit.Origin(text)}, Ownership: audit.OwnershipSelf}},
+		Types:      []audit.EntityType{audit.EntityType("t" + text)},
+		Entities:   []audit.Entity{{Type: audit.EntityType("t" + text), ID: text}},
+		Owners:     []string{text},
+		Origins:    []audit.Origin{audit.Origin(text)},
+		Fields:     []string{"f" + text},
+		Causes:     []uuid.UUID{id},
+		ChangeSets: []uuid.UUID{id},
+		Text:       "x" + text,
+	}
+}
+
+func TestNothingOfAFilterReachesTheStatement(t *testing.T) {
+	for _, d := range dialects() {
+		n := namesOf(t, d, nil)
+		want, args := n.selectEvents(allOf("a"), audit.Position{}, 7)
+		require.Equal(t, len(args), strings.Count(want, "?")+strings.Count(want, "$"))
+		for _, text := range []string{"'", `"`, "`", "; DROP TABLE audit_events", "\\", "%", "?", "$1", "--", "/*", "\x00", "\xff", "{events}"} {
+			got, _ := n.selectEvents(allOf(text), audit.Position{}, 7)
+			require.Equal(t, want, got, "%s %q", d, text)
+		}
+	}
+}
+
+func FuzzNothingOfAFilterReachesTheStatement(f *testing.F) {
+	f.Add("'; DROP TABLE audit_events; --")
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, d := range dialects() {
+			n := namesOf(t, d, nil)
+			want, _ := n.selectEvents(allOf("a"), audit.Position{}, 7)
+			got, _ := n.selectEvents(allOf(text), audit.Position{}, 7)
+			require.Equal(t, want, got)
+		}
+	})
+}
+
+func TestEveryStatementNamesTheWorkspace(t *testing.T) {
+	for _, d := range dialects() {
+		text, args := namesOf(t, d, &Config{Table: "trail"}).selectEvents(audit.Filter{Workspace: "w1"}, audit.Position{}, 7)
+		require.Equal(t, []any{"w1"}, args)
+		require.Contains(t, text, " FROM "+d.quote("trail")+" WHERE workspace = "+d.placeholder(1)+" ORDER BY time DESC, id DESC LIMIT 7")
+	}
+}
+
+// maxArgs is the number of variables that a statement may have: SQLite takes
+// the fewest.
+const maxArgs = 32766
+
+func TestTheLargestFilterIsNotTooLarge(t *testing.T) {
+	f := audit.Filter{Workspace: "w1", From: time.Unix(1, 0), To: time.Unix(9, 0), Text: "x", Types: make([]audit.EntityType, 1000)}
+	for i := range 1000 {
+		text, id := fmt.Sprint(i), uuid.New()
+		f.IDs, f.Causes, f.ChangeSets = append(f.IDs, id), append(f.Causes, id), append(f.ChangeSets, id)
+		f.Actors = append(f.Actors, audit.Actor{Kind: audit.ActorKind(text), ID: text})
+		f.Actions = append(f.Actions, audit.Action{Type: "t", Operation: "o", Ownership: audit.OwnershipSelf, Origins: make([]audit.Origin, 10)})
+		f.Types[i] = audit.EntityType(text)
+		f.Entities = append(f.Entities, audit.Entity{Type: audit.EntityType(text), ID: text})
+		f.Owners, f.Origins, f.Fields = append(f.Owners, text), append(f.Origins, audit.Origin(text)), append(f.Fields, text)
+	}
+	require.NoError(t, f.Validate())
+	for _, d := range dialects() {
+		_, args := namesOf(t, d, nil).selectEvents(f, audit.Position{Time: time.Unix(5, 0)}, 1)
+		require.Less(t, len(args), maxArgs)
+	}
+	f.Actions[0].Origins = make([]audit.Origin, 11)
+	require.Error(t, f.Validate(), "this was not the largest filter")
+}
+
+func TestStatementsGrowByRows(t *testing.T) {
+	for _, d := range dialects() {
+		q := newInsertSQL(namesOf(t, d, &Config{Schema: map[bool]string{false: "s"}[d == SQLite]}))
+		for _, n := range []int{1, 2, d.maxRows()} {
+			text := q.text(n)
+			require.Equal(t, n*len(columns), strings.Count(text, "?")+strings.Count(text, "$"))
+			require.Equal(t, n+1, strings.Count(text, "("))
+			require.True(t, strings.HasSuffix(text, d.placeholder(n*len(columns))+")"))
+		}
+		require.LessOrEqual(t, d.maxRows()*len(columns), map[bool]int{true: maxArgs, false: 65535}[d == SQLite])
+		for n := 1; n < 3000; n++ {
+			size := q.size(n)
+			require.True(t, 1 <= size && size <= min(n, d.maxRows()), "%d of %d", size, n)
+		}
+	}
+}
+
+func TestLargeChangesAreCutIntoSeveralStatements(t *testing.T) {
+	s := &Store{names: namesOf(t, Postgres, nil), sql: newInsertSQL(namesOf(t, Postgres, nil))}
+	s.buffers.New = func() any { return new([]byte) }
+	large := json.RawMessage(`"` + strings.Repeat("x", 300<<10) + `"`)
+	events := make([]audit.Event, 10)
+	for i := range events {
+		events[i].Changes = []audit.Change{{Field: "f", After: audit.Value{JSON: large}}}
+	}
+	b := s.encode(events)
+	require.NoError(t, b.err)
+	require.Equal(t, 4, b.n, "the fourth is the first over 1 MiB")
+	require.Len(t, b.args, 4*len(columns))
+	for i := range b.n {
+		require.Equal(t, string(audit.AppendChanges(nil, events[i].Changes)), b.args[i*len(columns)+changesColumn])
+	}
+}
+
+// stateError is an error as drivers of PostgreSQL have it.
+type stateError string
+
+func (e stateError) Error() string    { return "in whatever language" }
+func (e stateError) SQLState() string { return string(e) }
+
+func TestDuplicatesAreKnownByWhatDriversHaveInCommon(t *testing.T) {
+	for name, c := range map[string]struct {
+		d    Dialect
+		err  error
+		want bool
+	}{
+		"PostgreSQL":                       {Postgres, fmt.Errorf("wrapped: %w", stateError("23505")), true},
+		"PostgreSQL, a foreign key":        {Postgres, stateError("23503"), false},
+		"PostgreSQL, only words":           {Postgres, fmt.Errorf("duplicate key value"), false},
+		"MySQL":                            {MySQL, fmt.Errorf("Error 1062 (23000): Duplicate entry 'x' for key 'PRIMARY'"), true},
+		"MySQL, another driver":            {MySQL, fmt.Errorf("ERROR 1062 (23000): Doppelter Eintrag"), true},
+		"MySQL, too long":                  {MySQL, fmt.Errorf("Error 1406 (22001): Data too long for column"), false},
+		"SQLite":                           {SQLite, fmt.Errorf("constraint failed: UNIQUE constraint failed: audit_events.id (1555)"), true},
+		"SQLite, another constraint":       {SQLite, fmt.Errorf("NOT NULL constraint failed: audit_events.time"), false},
+		"no error is none on any of these": {MySQL, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, c.d.duplicate(c.err)) })
+	}
+}
+
+func TestMigrationsAreStatementsWithTheNames(t *testing.T) {
+	for _, d := range dialects() {
+		texts, err := Migrations(d, &Config{Table: "trail"})
+		require.NoError(t, err)
+		require.Len(t, texts, schemaVersion)
+		for _, text := range texts {
+			require.NotContains(t, text, "{")
+			require.NotContains(t, text, "audit_events")
+			for _, s := range statements(text) {
+				lines := strings.Split(s, "\n")
+				for len(lines) > 0 && strings.HasPrefix(lines[0], "--") {
+					lines = lines[1:]
+				}
+				require.Regexp(t, `^(CREATE TABLE IF NOT EXISTS|CREATE INDEX IF NOT EXISTS|INSERT)`, lines[0])
+			}
+		}
+	}
+}
+
+func TestTheFirstMicrosecondNotBefore(t *testing.T) {
+	for at, want := range map[time.Time]int64{
+		time.Unix(0, 0): 0, time.Unix(0, 1): 1, time.Unix(0, 999): 1, time.Unix(0, 1000): 1, time.Unix(0, 1001): 2,
+		time.Unix(0, -1): 0, time.Unix(0, -1000): -1, time.Unix(0, -1001): -1, {}: -62135596800000000,
+	} {
+		require.Equal(t, want, ceilMicro(at), "%s", at)
+	}
+}
