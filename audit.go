@@ -248,7 +248,9 @@ const (
 	// FormShortened is an object that stands for a value over
 	// [MaxValueBytes]: {"length": bytes, "prefix": its beginning} and, where
 	// the database makes it cheaply, "sha256". "prefix_base64" replaces
-	// "prefix" for bytes that are not text.
+	// "prefix" for bytes that are not text. The prefix is missing where
+	// reading it would mean to read the whole value, as SQLite does, though
+	// the statement did not set it.
 	FormShortened Form = "shortened"
 	// FormRedacted is a value that was withheld: the log shows that it
 	// changed and never what it was. JSON is nil.
