@@ -242,6 +242,9 @@ func (c *capture) finish(ctx context.Context) (err error) {
 	if !c.ran {
 		return nil
 	}
+	if c.kind != inserting && !c.complete && c.db.RowsAffected > int64(len(c.before)) {
+		return errRowsMoved(c.table.name)
+	}
 	switch {
 	case c.kind == deleting:
 		if err := c.checkGone(ctx); err != nil {
