@@ -98,7 +98,7 @@ func associations() []operation {
 		}},
 		{name: "save with loaded relations", run: func(db *gorm.DB) outcome {
 			var o Order
-			if err := db.Preload("Items").Preload("Customer").Preload("Labels").First(&o, 1).Error; err != nil {
+			if err := db.Preload("Items", byID).Preload("Customer").Preload("Labels", byID).First(&o, 1).Error; err != nil {
 				return failed(err)
 			}
 			o.Name, o.Items[0].Name, o.Customer.Name = "oo", "not saved", "not saved"
@@ -107,7 +107,7 @@ func associations() []operation {
 		}},
 		{name: "save with all its relations in full", run: func(db *gorm.DB) outcome {
 			var o Order
-			if err := db.Preload("Items").Preload("Customer").First(&o, 1).Error; err != nil {
+			if err := db.Preload("Items", byID).Preload("Customer").First(&o, 1).Error; err != nil {
 				return failed(err)
 			}
 			o.Name, o.Items[0].Name, o.Customer.Name = "oo", "saved", "saved too"
@@ -195,3 +195,5 @@ func associations() []operation {
 		}},
 	}
 }
+
+func byID(db *gorm.DB) *gorm.DB { return db.Order("id") }

@@ -70,10 +70,26 @@ func TestEveryWriteIsRecordedExactly(t *testing.T) {
 			exact(t, newWorkshop(t, Open(t, name), storeInDatabase), newWorkshop(t, Open(t, name), nil), operations())
 		})
 	}
-	t.Run("sqlite, store in memory", func(t *testing.T) {
-		t.Parallel()
-		exact(t, newWorkshop(t, Open(t, "sqlite"), storeInMemory), newWorkshop(t, Open(t, "sqlite"), nil), operations())
-	})
+	prepared, untransacted := quiet(), quiet()
+	prepared.PrepareStmt = true
+	untransacted.SkipDefaultTransaction = true
+	for name, c := range map[string]struct {
+		database string
+		store    newStore
+		cfg      *gorm.Config
+	}{
+		"sqlite, store in memory":                        {"sqlite", storeInMemory, quiet()},
+		"sqlite, prepared statements":                    {"sqlite", storeInDatabase, prepared},
+		"postgres, prepared statements, store in memory": {"postgres", storeInMemory, prepared},
+		"sqlite, no default transactions":                {"sqlite", storeInDatabase, untransacted},
+		"postgres, no default transactions":              {"postgres", storeInDatabase, untransacted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := *c.cfg
+			exact(t, newWorkshop(t, Open(t, c.database), c.store, &cfg), newWorkshop(t, Open(t, c.database), nil, c.cfg), operations())
+		})
+	}
 }
 
 func exact(t *testing.T, audited, bare *workshop, operations []operation) {
@@ -85,8 +101,14 @@ func exact(t *testing.T, audited, bare *workshop, operations []operation) {
 		require.Zero(t, audited.database.SQL().Stats().InUse+bare.database.SQL().Stats().InUse)
 		t.Run(op.name, func(t *testing.T) {
 			got, want := audited.do(t, op), bare.do(t, op)
-			summaries[op.name] = summary(want.truth)
+			summaries[op.name] = summary(got.truth)
 			require.Equal(t, want.outcome, got.outcome, "what GORM tells its caller")
+			if bare.db.SkipDefaultTransaction && len(got.truth) == 0 && strings.Contains(got.outcome, `"Err": "`) && !strings.Contains(got.outcome, `"Err": ""`) {
+				// Hooks open a transaction of their own, so that what fails halfway
+				// leaves nothing, where GORM alone would leave a half.
+				require.Empty(t, got.events)
+				return
+			}
 			require.Equal(t, want.after, got.after, "what is in the database")
 			for _, complaint := range audited.oracle.Compare(got.truth, got.events) {
 				t.Error(complaint)
