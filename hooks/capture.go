@@ -37,6 +37,7 @@ type capture struct {
 	assigned func(string) bool // columns that the statement sets
 	before   []image
 	after    []image
+	joined   bool // before and after are images of the same rows in order
 	complete bool // after is read already
 	fallout  []*fallout
 }
@@ -51,12 +52,17 @@ const (
 
 // ExecContext implements gorm.ConnPool.
 func (c *capture) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
-	if err := c.prepare(ctx, text); err != nil {
+	if err := c.open(ctx, text); err != nil {
+		return nil, failed(err)
+	}
+	if text, ok := c.updateFrom(text); ok {
+		return c.execUpdateFrom(ctx, text, args)
+	}
+	if err := c.prepare(ctx); err != nil {
 		return nil, failed(err)
 	}
 	if c.canReturn() {
-		result, err := c.execReturning(ctx, text, args)
-		return result, err
+		return c.execReturning(ctx, text, args)
 	}
 	result, err := c.ConnPool.ExecContext(ctx, text, args...)
 	c.ran = err == nil
@@ -66,7 +72,10 @@ func (c *capture) ExecContext(ctx context.Context, text string, args ...any) (sq
 // QueryContext implements gorm.ConnPool: GORM asks for columns back, so the new
 // images can be read only after it has scanned them.
 func (c *capture) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
-	if err := c.prepare(ctx, text); err != nil {
+	if err := c.open(ctx, text); err != nil {
+		return nil, failed(err)
+	}
+	if err := c.prepare(ctx); err != nil {
 		return nil, failed(err)
 	}
 	rows, err := c.ConnPool.QueryContext(ctx, text, args...)
@@ -74,8 +83,8 @@ func (c *capture) QueryContext(ctx context.Context, text string, args ...any) (*
 	return rows, err
 }
 
-// prepare reads what has to be known before the statement runs.
-func (c *capture) prepare(ctx context.Context, text string) (err error) {
+// open finds out what the statement is going to do.
+func (c *capture) open(ctx context.Context, text string) (err error) {
 	defer recovered(&err)
 	if c.layout, err = c.table.load(ctx, c.plugin.dialect, c.tx); err != nil {
 		return err
@@ -83,15 +92,28 @@ func (c *capture) prepare(ctx context.Context, text string) (err error) {
 	switch c.kind = kindOfStatement(text); c.kind {
 	case inserting:
 		c.assigned = func(string) bool { return true }
+	case updating:
+		c.set = assignments(c.db.Statement.Clauses)
+		c.assigned = func(column string) bool { return sets(c.set, column) }
+	case deleting:
+		c.assigned = func(string) bool { return false }
+	default:
+		return fmt.Errorf("a statement on table %q is neither INSERT, UPDATE nor DELETE", c.table.name)
+	}
+	return nil
+}
+
+// prepare reads what has to be known before the statement runs.
+func (c *capture) prepare(ctx context.Context) (err error) {
+	defer recovered(&err)
+	switch c.kind {
+	case inserting:
 		if c.mayConflict() {
 			c.before, err = c.selectConflicting(ctx)
 		}
 	case updating:
-		c.set = assignments(c.db.Statement.Clauses)
-		c.assigned = func(column string) bool { return sets(c.set, column) }
 		c.before, err = c.selectMatching(ctx)
 	case deleting:
-		c.assigned = func(string) bool { return false }
 		if c.returnsOnExec() && !c.table.hasDependents() && !c.wantsRows() {
 			return nil
 		}
@@ -99,8 +121,6 @@ func (c *capture) prepare(ctx context.Context, text string) (err error) {
 			return err
 		}
 		c.fallout, err = c.readFallout(ctx, c.table, c.layout, c.before, seenRows{})
-	default:
-		return fmt.Errorf("a statement on table %q is neither INSERT, UPDATE nor DELETE", c.table.name)
 	}
 	return err
 }
@@ -166,7 +186,8 @@ func (c *capture) canReturn() bool {
 
 // execReturning runs the statement with a list of columns to return, reads the
 // images from it, and tells GORM how many rows there were.
-func (c *capture) execReturning(ctx context.Context, text string, args []any) (sql.Result, error) {
+func (c *capture) execReturning(ctx context.Context, text string, args []any) (_ sql.Result, err error) {
+	defer recovered(&err)
 	text += " RETURNING " + c.layout.listFor(c.assigned)
 	rows, err := c.tx.QueryContext(ctx, text, args...)
 	if err != nil {
@@ -333,6 +354,12 @@ type pair struct{ before, after *image }
 // two: its old values are not known, and it must not pass for a new row.
 func (c *capture) pairs() ([]pair, error) {
 	pairs := make([]pair, 0, max(len(c.before), len(c.after)))
+	if c.joined {
+		for i := range c.before {
+			pairs = append(pairs, pair{&c.before[i], &c.after[i]})
+		}
+		return pairs, nil
+	}
 	if c.kind == updating && len(c.before) == 1 && len(c.after) == 1 && (c.setsKey() || c.before[0].key == c.after[0].key) {
 		return append(pairs, pair{&c.before[0], &c.after[0]}), nil
 	}

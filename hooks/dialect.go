@@ -97,21 +97,36 @@ func (d dialect) bind(n int) string {
 // prefixChars is how much of a long value is kept.
 const prefixChars = 256
 
-// wide is how a column that may hold a long value is selected: as the value itself
-// if it is not long, and as a description of it, "length digest prefix", if it is,
-// so that a long value never leaves the database. The digest and, on SQLite,
-// the prefix cost a pass over the value: they are left out unless the statement
-// at hand assigns it.
-func (d dialect) wide(c *column, assigned bool) string {
+// selected is how a column is selected: as it is or, if it may hold a long value,
+// as two expressions, the value itself if it is not long, and a description of
+// it, "length digest prefix", if it is, so that a long value never leaves the
+// database. The digest and, on SQLite, the prefix cost a pass over the value:
+// they are left out unless the statement at hand assigns it. Table qualifies
+// the column; it may be empty.
+func (d dialect) selected(c *column, table string, assigned bool) []string {
 	v := d.quote(c.name)
+	if table != "" {
+		v = d.quote(table) + "." + v
+	}
+	if !c.wide {
+		return []string{v}
+	}
 	text := v
 	if d.name == "postgres" && c.kind == kindJSON {
 		text = v + "::text"
 	}
 	size := d.octets + "(" + text + ")"
 	limit := strconv.Itoa(audit.MaxValueBytes)
+	return []string{
+		"CASE WHEN " + size + "<=" + limit + " THEN " + text + " END",
+		"CASE WHEN " + size + ">" + limit + " THEN " + d.described(c, v, text, size, assigned) + " END",
+	}
+}
+
+// described is the description of a long value: v is its column, text what is
+// read of it, size its length.
+func (d dialect) described(c *column, v, text, size string, assigned bool) string {
 	chars := strconv.Itoa(prefixChars)
-	var described string
 	switch d.name {
 	case "postgres":
 		digest, prefix := "'-'", "encode(convert_to(left("+text+","+chars+"),'UTF8'),'hex')"
@@ -122,19 +137,17 @@ func (d dialect) wide(c *column, assigned bool) string {
 		if assigned {
 			digest = "encode(sha256(" + raw + "),'hex')"
 		}
-		described = size + "||' '||" + digest + "||' '||" + prefix
+		return size + "||' '||" + digest + "||' '||" + prefix
 	case "mysql":
 		digest := "'-'"
 		if assigned {
 			digest = "SHA2(" + v + ",256)"
 		}
-		described = "CONCAT(" + size + ",' '," + digest + ",' ',HEX(LEFT(" + v + "," + chars + ")))"
-	default:
-		prefix := "''"
-		if assigned {
-			prefix = "hex(substr(" + v + ",1," + chars + "))"
-		}
-		described = size + "||' - '||" + prefix
+		return "CONCAT(" + size + ",' '," + digest + ",' ',HEX(LEFT(" + v + "," + chars + ")))"
 	}
-	return "CASE WHEN " + size + "<=" + limit + " THEN " + text + " END,CASE WHEN " + size + ">" + limit + " THEN " + described + " END"
+	prefix := "''"
+	if assigned {
+		prefix = "hex(substr(" + v + ",1," + chars + "))"
+	}
+	return size + "||' - '||" + prefix
 }

@@ -103,13 +103,23 @@ func keyArg(src any, k kind) any {
 
 // read scans the row that rows stand at into an image of its own.
 func (r *reader) read(rows *sql.Rows) (image, error) {
-	r.row = image{cells: make([]cell, len(r.layout.columns)), args: make([]any, len(r.layout.keys))}
-	r.arena = make([]byte, 0, max(len(r.arena), 24*len(r.layout.columns)))
+	r.reset()
 	if err := rows.Scan(r.dest...); err != nil {
 		return image{}, err
 	}
+	return r.image(), nil
+}
+
+// reset makes room for a row.
+func (r *reader) reset() {
+	r.row = image{cells: make([]cell, len(r.layout.columns)), args: make([]any, len(r.layout.keys))}
+	r.arena = make([]byte, 0, max(len(r.arena), 24*len(r.layout.columns)))
+}
+
+// image is the row that was scanned.
+func (r *reader) image() image {
 	r.row.key = r.layout.keyOf(r.row.cells)
-	return r.row, nil
+	return r.row
 }
 
 // keyOf joins the JSON of the primary key, which no two rows share.

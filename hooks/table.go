@@ -65,8 +65,6 @@ type column struct {
 	redacted bool
 	audited  bool // is part of events; others are read for what they mean
 	key      bool
-
-	lean, full string // as it is selected; see dialect.wide
 }
 
 // layout is the columns of a table as the database has them. It is found out
@@ -80,8 +78,13 @@ type layout struct {
 	// Places of the columns with a meaning; -1 if there is none.
 	workspace, owner, label, deleted int
 
-	lean, full string   // lists for SELECT; see dialect.wide
-	mixed      sync.Map // further ones, by which wide columns are assigned
+	dialect dialect
+	table   string // without the database schema
+	lean    string // the list for SELECT if no wide column is assigned
+
+	// lists and pairs are what SELECT and UPDATE ... FROM are made of, by which
+	// wide columns are assigned; see mask.
+	lists, pairs sync.Map
 }
 
 // find returns the place of a column, or -1.
@@ -119,7 +122,7 @@ func (t *table) load(ctx context.Context, d dialect, tx audit.DBTX) (*layout, er
 
 // arrange makes the layout from the columns the database names.
 func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
-	l := &layout{index: map[string]int{}}
+	l := &layout{index: map[string]int{}, dialect: d, table: t.name[strings.LastIndexByte(t.name, '.')+1:]}
 	e := t.entity
 	if e == nil {
 		e = &entity{}
@@ -138,11 +141,6 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
 			continue
 		}
 		c.wide = !c.key && mayBeLong(d.name, c.kind, f, ct)
-		c.lean = d.quote(name)
-		c.full = c.lean
-		if c.wide {
-			c.lean, c.full = d.wide(&c, false), d.wide(&c, true)
-		}
 		l.index[name] = len(l.columns)
 		l.columns = append(l.columns, c)
 	}
@@ -154,33 +152,15 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
 		l.keys = append(l.keys, i)
 	}
 	l.workspace, l.owner, l.label, l.deleted = l.find(e.workspace), l.find(e.owner), l.find(e.label), l.find(e.deleted)
-	l.lean, l.full = l.list(0), l.list(^uint64(0))
+	l.lean = l.list(0)
 	return l, nil
 }
 
-// maxWide is how many wide columns are told apart in a list.
+// maxWide is how many wide columns are told apart in a mask.
 const maxWide = 64
 
-// list is the columns for SELECT or RETURNING. Assigned has a bit for each wide
-// column that the statement at hand sets.
-func (l *layout) list(assigned uint64) string {
-	parts := make([]string, len(l.columns))
-	wide := 0
-	for i := range l.columns {
-		c := &l.columns[i]
-		parts[i] = c.lean
-		if c.wide {
-			if assigned>>min(wide, maxWide-1)&1 == 1 {
-				parts[i] = c.full
-			}
-			wide++
-		}
-	}
-	return strings.Join(parts, ",")
-}
-
-// listFor is the list for a statement that sets some columns.
-func (l *layout) listFor(assigned func(string) bool) string {
+// mask has a bit for each wide column that a statement sets.
+func (l *layout) mask(assigned func(string) bool) uint64 {
 	var mask uint64
 	wide := 0
 	for i := range l.columns {
@@ -192,16 +172,40 @@ func (l *layout) listFor(assigned func(string) bool) string {
 		}
 		wide++
 	}
-	if mask == 0 {
+	return mask
+}
+
+// each calls f with what every column is selected by.
+func (l *layout) each(mask uint64, table string, f func(i int, expressions []string)) {
+	wide := 0
+	for i := range l.columns {
+		c := &l.columns[i]
+		assigned := false
+		if c.wide {
+			assigned = mask>>min(wide, maxWide-1)&1 == 1
+			wide++
+		}
+		f(i, l.dialect.selected(c, table, assigned))
+	}
+}
+
+// list is the columns for SELECT or RETURNING.
+func (l *layout) list(mask uint64) string {
+	if mask == 0 && l.lean != "" {
 		return l.lean
 	}
-	if list, ok := l.mixed.Load(mask); ok {
+	if list, ok := l.lists.Load(mask); ok {
 		return list.(string)
 	}
-	list := l.list(mask)
-	l.mixed.Store(mask, list)
+	var parts []string
+	l.each(mask, "", func(_ int, expressions []string) { parts = append(parts, expressions...) })
+	list := strings.Join(parts, ",")
+	l.lists.Store(mask, list)
 	return list
 }
+
+// listFor is the list for a statement that sets some columns.
+func (l *layout) listFor(assigned func(string) bool) string { return l.list(l.mask(assigned)) }
 
 // kindOf settles what a column holds from what the database calls its type and
 // from the model's field, if it has one.
