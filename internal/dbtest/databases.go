@@ -230,7 +230,16 @@ func openSQLite(dir string) (*Database, func() error, error) {
 	}
 	dsn := "file:" + filepath.ToSlash(filepath.Join(dir, "test.db")) + "?" + query.Encode()
 	db := &Database{Name: "sqlite", Dialect: sqlstore.SQLite, Driver: "sqlite", DSN: dsn}
-	return db.connect(func() error { return nil })
+	db, drop, err := db.connect(func() error { return nil })
+	if err != nil {
+		return nil, nil, err
+	}
+	// The first connection makes the file one with WAL. Two that did so at once
+	// would not wait for each other.
+	if err := db.pool.Ping(); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("dbtest: open SQLite: %w", err), drop())
+	}
+	return db, drop, nil
 }
 
 // connect opens the pool and returns what closes it and drops the database.

@@ -365,7 +365,7 @@ func TestTheDatabaseDoesTheFiltering(t *testing.T) {
 	wanted.Changes = []audit.Change{{Field: "rate", After: audit.Value{JSON: []byte("1")}}}
 	wanted.Cause, wanted.ChangeSet = uuid.UUID{0: 7}, uuid.UUID{0: 8}
 	filters := map[string]audit.Filter{
-		"From":       {From: wanted.Time},
+		"From":       {From: wanted.Time, To: sample(59).Time},
 		"To":         {To: wanted.Time.Add(1), From: wanted.Time.Add(-1)},
 		"IDs":        {IDs: []uuid.UUID{wanted.ID}},
 		"Actors":     {Actors: []audit.Actor{audit.System}},
@@ -385,16 +385,18 @@ func TestTheDatabaseDoesTheFiltering(t *testing.T) {
 		store := migrated(t, db, nil)
 		foreign := wanted
 		foreign.ID, foreign.Workspace = uuid.UUID{0: 10}, "w2"
-		require.NoError(t, store.Append(context.Background(), []audit.Event{sample(1), sample(2), wanted, sample(3), foreign}))
+		require.NoError(t, store.Append(context.Background(), []audit.Event{sample(1), sample(2), wanted, sample(3), sample(59), foreign}))
 		for name, f := range filters {
 			f.Workspace = "w1"
-			s := &spy{DBTX: db.SQL()}
-			got, err := store.ListTx(context.Background(), s, f, audit.Position{}, 50)
-			require.NoError(t, err, name)
-			require.Equal(t, []audit.Event{wanted}, got, name)
-			var n int
-			require.NoError(t, db.SQL().QueryRow("SELECT count(*) FROM ("+s.text+") AS found", s.args...).Scan(&n), name)
-			require.Equal(t, 1, n, "%s: the database found events that are not wanted", name)
+			for _, after := range []audit.Position{{}, {Time: wanted.Time.Add(time.Hour)}, {Time: wanted.Time, ID: foreign.ID}} {
+				s := &spy{DBTX: db.SQL()}
+				got, err := store.ListTx(context.Background(), s, f, after, 50)
+				require.NoError(t, err, name)
+				require.Equal(t, []audit.Event{wanted}, got, name)
+				var n int
+				require.NoError(t, db.SQL().QueryRow("SELECT count(*) FROM ("+s.text+") AS found", s.args...).Scan(&n), name)
+				require.Equal(t, 1, n, "%s: the database found events that are not wanted", name)
+			}
 		}
 	})
 }

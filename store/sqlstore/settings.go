@@ -19,8 +19,8 @@ type SettingsConfig struct {
 	Now func() time.Time
 
 	// Recorder is the config of the Recorder that writes the settings' own
-	// events. Its Gate is not used: they are always recorded. Defaults to the
-	// zero audit.Config.
+	// events. They are recorded whatever its Gate says. Defaults to the zero
+	// audit.Config.
 	Recorder *audit.Config
 }
 
@@ -76,12 +76,7 @@ func (s *Store) Settings(cfg *SettingsConfig) (*Settings, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	var recording audit.Config
-	if c.Recorder != nil {
-		recording = *c.Recorder
-	}
-	recording.Gate = nil
-	rec, err := audit.New(s, &recording)
+	rec, err := audit.New(s, c.Recorder)
 	if err != nil {
 		return nil, err
 	}

@@ -151,6 +151,20 @@ var listRules = []rule[audit.Store]{
 		},
 	},
 	{
+		"List/PositionsBetweenMicroseconds",
+		"a position between two microseconds comes after all events of the later one, whatever its id",
+		func(t *testing.T, store audit.Store) {
+			later := event(2, func(e *audit.Event) { e.Time = event(1).Time.Add(time.Microsecond) })
+			require.NoError(t, store.Append(context.Background(), []audit.Event{event(1), later}))
+			for _, i := range []int{0, 99} {
+				after := audit.Position{Time: event(1).Time.Add(time.Nanosecond), ID: id(i)}
+				page, err := store.List(context.Background(), audit.Filter{Workspace: workspace}, after, 10)
+				require.NoError(t, err)
+				require.Equal(t, []int{1}, numbers(page))
+			}
+		},
+	},
+	{
 		"List/PositionAndDates",
 		"a position never widens the filter's dates, nor do these undo the position",
 		func(t *testing.T, store audit.Store) {
