@@ -176,6 +176,27 @@ func TestWhatFollowsPassesThroughRecordedTypesOnly(t *testing.T) {
 	})
 }
 
+// TestWhatFollowsPassesOverDeletedRecords unless their rows change.
+func TestWhatFollowsPassesOverDeletedRecords(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		o := newOffice(t, database, storeInDatabase, nil)
+		o.have(t, &Venture{ID: "v1", WorkspaceID: "w1", Name: "Gemini"}, &Word{ID: "x1", WorkspaceID: "w1", Name: "urgent"},
+			&Entry{ID: "e1", WorkspaceID: "w1", Note: "gone", VentureID: text("v1"), Words: []Word{{ID: "x1"}}})
+		require.NoError(t, o.raw.Delete(&Entry{ID: "e1"}).Error)
+		require.Equal(t, []string{
+			`1/1 Jo updated venture v1 "Apollo": name "Gemini" => "Apollo"`,
+			`2/2 Jo updated word x1 "now": name "urgent" => "now"`,
+		}, o.told(t, func(db *gorm.DB) error {
+			return errors.Join(db.Model(&Venture{ID: "v1"}).Update("name", "Apollo").Error, db.Model(&Word{ID: "x1"}).Update("name", "now").Error)
+		}))
+		require.Equal(t, []string{
+			`1/1 Jo deleted venture v1 "Apollo": id "v1" => -; workspace_id "w1" => -; name "Apollo" => -; firm_id null => -`,
+			`2/1 System for Jo updated entry e1 "gone" of  (other) because of 1: venture_id "v1" (Apollo) => null`,
+		}, o.told(t, func(db *gorm.DB) error { return db.Delete(&Venture{ID: "v1"}).Error }))
+	})
+}
+
 func TestWhatFollowsIsPagedWithoutACap(t *testing.T) {
 	t.Parallel()
 	Each(t, func(t *testing.T, database *Database) {

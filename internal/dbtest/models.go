@@ -110,6 +110,7 @@ type Device struct {
 	Photo    []byte
 	Settings Document `gorm:"type:json"`
 	Weight   Decimal  `gorm:"type:decimal(12,4)"`
+	Price    Decimal  `gorm:"type:numeric;default:0"` // as many digits as are given, on PostgreSQL
 	Ratio    float64
 	Counter  int64
 	Ports    uint8
@@ -330,7 +331,7 @@ func Seed() []any {
 		&[]Seat{{Room: "a", Number: 1, Holder: "jo"}, {Room: "a", Number: 2, Holder: "al"}, {Room: "b", Number: 1, Holder: "jo"}},
 		&[]Device{
 			{
-				ID: deviceID(1), Name: "d1", Photo: []byte{0xff, 0, 1}, Settings: Document(`{"b":1.50, "a":[1,2]}`), Weight: "12.3456",
+				ID: deviceID(1), Name: "d1", Photo: []byte{0xff, 0, 1}, Settings: Document(`{"b":1.50, "a":[1,2]}`), Weight: "12.3456", Price: "1.5",
 				Ratio: 1.0 / 3, Counter: 1<<62 + 1, Ports: 255, Active: &yes, Nickname: &nick, Built: seedTime, Seen: &seedTime,
 				Day: time.Date(2026, 3, 28, 0, 0, 0, 0, time.UTC), Secret: "hunter2", Cache: "c", Fixed: "ab",
 			},

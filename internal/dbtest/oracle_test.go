@@ -39,7 +39,7 @@ func TestTheOracleSeesTheSameRowsOnEveryDatabase(t *testing.T) {
 		built := map[string]string{"sqlite": "2026-03-28T20:30:00.123456789Z", "postgres": "2026-03-28T20:30:00.123456Z", "mysql": "2026-03-28T20:30:00.123Z"}
 		require.Equal(t, Row{
 			"id": `"0d000000-0000-0000-0000-000000000001"`, "name": `"d1"`, "photo": `"\xff\x00\x01"`, "settings": `json {"a":[1,2],"b":1.5}`,
-			"weight": "12.3456", "ratio": "0.3333333333333333", "counter": "4611686018427387905", "ports": "255", "active": "true",
+			"weight": "12.3456", "price": map[string]string{"sqlite": "1.5", "postgres": "1.5", "mysql": "2"}[database.Name], "ratio": "0.3333333333333333", "counter": "4611686018427387905", "ports": "255", "active": "true",
 			"nickname": `"nick"`, "built": built[database.Name], "seen": built[database.Name], "day": "2026-03-28",
 			"secret": `"hunter2"`, "cache": `"c"`, "fixed": `"ab"`,
 		}, snapshot["devices"]["0d000000-0000-0000-0000-000000000001"])

@@ -129,7 +129,7 @@ func updates() []operation {
 		}},
 		{name: "update to values that are equal but written otherwise", run: func(db *gorm.DB) outcome {
 			return did(db.Model(&Device{ID: deviceID(1)}).Updates(map[string]any{
-				"settings": Document(`{"a":[1, 2],"b":1.5}`), "weight": Decimal("12.345600"), "built": seedTime.UTC(), "active": true,
+				"settings": Document(`{"a":[1, 2],"b":1.5}`), "weight": Decimal("12.345600"), "price": Decimal("1.50"), "built": seedTime.UTC(), "active": true,
 			}))
 		}},
 		{name: "update of an ignored column alone", run: func(db *gorm.DB) outcome {
