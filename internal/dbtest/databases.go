@@ -181,7 +181,7 @@ func (s *server) connect() (*sql.DB, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 		defer cancel()
 		if err := s.admin.PingContext(ctx); err != nil {
-			s.err = fmt.Errorf("%w: %s: %v; set %s to the DSN of one, or start one with: %s", ErrUnavailable, s.name, err, s.env, s.start)
+			s.err = fmt.Errorf("%w: %s: %w; set %s to the DSN of one, or start one with: %s", ErrUnavailable, s.name, err, s.env, s.start)
 		}
 	})
 	return s.admin, s.err

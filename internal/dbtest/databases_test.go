@@ -2,8 +2,6 @@ package dbtest
 
 import (
 	"context"
-	"errors"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -90,8 +88,8 @@ func TestRequiredNamesAreChecked(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]bool{"postgres": true, "mysql": true}, got)
 
-	require.NoError(t, os.Setenv("AUDIT_TEST_REQUIRE", "postgress"))
+	t.Setenv("AUDIT_TEST_REQUIRE", "postgress")
 	_, err = required()
 	require.EqualError(t, err, `dbtest: AUDIT_TEST_REQUIRE names "postgress", but there are only sqlite, postgres, mysql`)
-	require.False(t, errors.Is(err, ErrUnavailable))
+	require.NotErrorIs(t, err, ErrUnavailable)
 }

@@ -28,15 +28,15 @@ func TestSQLStoreKeepsTheContract(t *testing.T) {
 	}
 	t.Run("store", func(t *testing.T) {
 		Each(t, func(t *testing.T, db *Database) {
-			make := newStore(db)
-			storetest.Run(t, func(t *testing.T) audit.Store { return make(t) })
+			empty := newStore(db)
+			storetest.Run(t, func(t *testing.T) audit.Store { return empty(t) })
 		})
 	})
 	t.Run("transactions", func(t *testing.T) {
 		Each(t, func(t *testing.T, db *Database) {
-			make := newStore(db)
+			empty := newStore(db)
 			storetest.RunTx(t, func(t *testing.T) (audit.TxStore, *sql.DB) {
-				store := make(t)
+				store := empty(t)
 				t.Cleanup(func() { db.SQL().SetMaxOpenConns(8) })
 				return store, db.SQL()
 			})
@@ -95,7 +95,7 @@ func TestMigrateMayRunAgainAndAtOnce(t *testing.T) {
 					errs[i] = err
 					return
 				}
-				defer pool.Close()
+				defer func() { _ = pool.Close() }()
 				store, err := sqlstore.New(pool, db.Dialect, nil)
 				if err != nil {
 					errs[i] = err
@@ -206,7 +206,7 @@ func TestSameDatabase(t *testing.T) {
 		open := func(driver, dsn string) *sql.DB {
 			pool, err := sql.Open(driver, dsn)
 			require.NoError(t, err)
-			t.Cleanup(func() { pool.Close() })
+			t.Cleanup(func() { _ = pool.Close() })
 			pool.SetMaxOpenConns(1)
 			return pool
 		}
@@ -231,10 +231,10 @@ func TestSameDatabase(t *testing.T) {
 	t.Run("SQLite in memory is the same only for its own pool", func(t *testing.T) {
 		one, err := sql.Open("sqlite", ":memory:")
 		require.NoError(t, err)
-		defer one.Close()
+		defer func() { _ = one.Close() }()
 		two, err := sql.Open("sqlite", ":memory:")
 		require.NoError(t, err)
-		defer two.Close()
+		defer func() { _ = two.Close() }()
 		store, err := sqlstore.New(one, sqlstore.SQLite, nil)
 		require.NoError(t, err)
 		is, err := store.SameDatabase(context.Background(), one)

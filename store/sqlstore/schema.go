@@ -138,7 +138,7 @@ func (s *Store) exclusively(ctx context.Context, do func(context.Context, audit.
 // lock is the number of the lock of these tables on PostgreSQL.
 func (n names) lock() int64 {
 	h := fnv.New64a()
-	h.Write([]byte("github.com/gormtrail/audit " + n.qualified(n.events)))
+	_, _ = h.Write([]byte("github.com/gormtrail/audit " + n.qualified(n.events)))
 	return int64(h.Sum64())
 }
 
