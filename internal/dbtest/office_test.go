@@ -212,3 +212,5 @@ func text(s string) *string { return &s }
 func milliseconds() time.Time { return opTime.Truncate(time.Millisecond) }
 
 func numbered(prefix string, i int) string { return fmt.Sprintf("%s%06d", prefix, i) }
+
+func replacePercent(s, by string) string { return strings.ReplaceAll(s, "%", by) }

@@ -67,7 +67,7 @@ func TestEveryWriteIsRecordedExactly(t *testing.T) {
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			exact(t, newWorkshop(t, Open(t, name), storeInDatabase), newWorkshop(t, Open(t, name), nil), operations())
+			exact(t, "writepaths", newWorkshop(t, Open(t, name), storeInDatabase), newWorkshop(t, Open(t, name), nil), operations())
 		})
 	}
 	prepared, untransacted := quiet(), quiet()
@@ -87,12 +87,12 @@ func TestEveryWriteIsRecordedExactly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := *c.cfg
-			exact(t, newWorkshop(t, Open(t, c.database), c.store, &cfg), newWorkshop(t, Open(t, c.database), nil, c.cfg), operations())
+			exact(t, "writepaths", newWorkshop(t, Open(t, c.database), c.store, &cfg), newWorkshop(t, Open(t, c.database), nil, c.cfg), operations())
 		})
 	}
 }
 
-func exact(t *testing.T, audited, bare *workshop, operations []operation) {
+func exact(t *testing.T, file string, audited, bare *workshop, operations []operation) {
 	summaries := map[string]string{}
 	for _, op := range operations {
 		require.NotContains(t, summaries, op.name, "operations have names of their own")
@@ -116,7 +116,7 @@ func exact(t *testing.T, audited, bare *workshop, operations []operation) {
 		})
 	}
 	if len(summaries) == len(operations) { // else -run chose some of them
-		golden(t, audited.database.Name, summaries)
+		golden(t, file+"."+audited.database.Name, summaries)
 	}
 }
 
@@ -128,7 +128,7 @@ func golden(t *testing.T, name string, summaries map[string]string) {
 	for _, op := range slices.Sorted(maps.Keys(summaries)) {
 		fmt.Fprintf(&b, "%s: %s\n", op, summaries[op])
 	}
-	file := filepath.Join("testdata", "writepaths."+name+".golden")
+	file := filepath.Join("testdata", name+".golden")
 	if *update {
 		require.NoError(t, os.MkdirAll("testdata", 0o755))
 		require.NoError(t, os.WriteFile(file, []byte(b.String()), 0o644))
