@@ -189,21 +189,8 @@ func (c *capture) canReturn() bool {
 func (c *capture) execReturning(ctx context.Context, text string, args []any) (_ sql.Result, err error) {
 	defer recovered(&err)
 	text += " RETURNING " + c.layout.listFor(c.assigned)
-	rows, err := c.tx.QueryContext(ctx, text, args...)
+	images, err := query(ctx, c.tx, c.layout, c.assigned, text, args)
 	if err != nil {
-		return nil, err // the statement's own error, as it is without us
-	}
-	defer rows.Close()
-	r := newReader(c.layout, c.assigned)
-	var images []image
-	for rows.Next() {
-		row, err := r.read(rows)
-		if err != nil {
-			return nil, failed(err)
-		}
-		images = append(images, row)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, err
 	}
 	c.ran, c.complete = true, true

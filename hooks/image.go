@@ -2,7 +2,7 @@ package hooks
 
 import (
 	"context"
-	"database/sql"
+	"slices"
 	"strings"
 
 	"github.com/gormtrail/audit"
@@ -101,15 +101,6 @@ func keyArg(src any, k kind) any {
 	return string(b)
 }
 
-// read scans the row that rows stand at into an image of its own.
-func (r *reader) read(rows *sql.Rows) (image, error) {
-	r.reset()
-	if err := rows.Scan(r.dest...); err != nil {
-		return image{}, err
-	}
-	return r.image(), nil
-}
-
 // reset makes room for a row.
 func (r *reader) reset() {
 	r.row = image{cells: make([]cell, len(r.layout.columns)), args: make([]any, len(r.layout.keys))}
@@ -134,27 +125,42 @@ func (l *layout) keyOf(cells []cell) string {
 	return string(b)
 }
 
+// scanRows runs a statement that gives rows and scans each of them by readers,
+// which stand side by side in its list. The statement's own error is returned
+// as it is: it may be the application's statement, and GORM tells errors of a
+// database apart by their types.
+func scanRows(ctx context.Context, tx audit.DBTX, text string, args []any, row func(), readers ...*reader) error {
+	rows, err := tx.QueryContext(ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	dest := readers[0].dest
+	if len(readers) > 1 {
+		dest = slices.Concat(dest, readers[1].dest)
+	}
+	for rows.Next() {
+		for _, r := range readers {
+			r.reset()
+		}
+		if err := rows.Scan(dest...); err != nil {
+			return failed(err)
+		}
+		row()
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return rows.Close()
+}
+
 // query runs a SELECT, or a statement with RETURNING, whose list is the
 // layout's, and returns the rows.
 func query(ctx context.Context, tx audit.DBTX, l *layout, assigned func(string) bool, text string, args []any) ([]image, error) {
-	rows, err := tx.QueryContext(ctx, text, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	r := newReader(l, assigned)
 	var images []image
-	for rows.Next() {
-		row, err := r.read(rows)
-		if err != nil {
-			return nil, err
-		}
-		images = append(images, row)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return images, rows.Close()
+	err := scanRows(ctx, tx, text, args, func() { images = append(images, r.image()) }, r)
+	return images, err
 }
 
 // keysPerQuery bounds the keys named in one SELECT.

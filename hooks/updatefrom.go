@@ -3,7 +3,6 @@ package hooks
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"strconv"
 	"strings"
 
@@ -84,22 +83,11 @@ func (c *capture) updateFrom(text string) (string, bool) {
 // execUpdateFrom runs what updateFrom has made.
 func (c *capture) execUpdateFrom(ctx context.Context, text string, args []any) (_ sql.Result, err error) {
 	defer recovered(&err)
-	rows, err := c.tx.QueryContext(ctx, text, args...)
-	if err != nil {
-		return nil, err // the statement's own error, as it is without us
-	}
-	defer rows.Close()
 	old, now := newReader(c.layout, c.assigned), newReader(c.layout, c.assigned)
-	dest := append(append(make([]any, 0, 2*len(old.dest)), old.dest...), now.dest...)
-	for rows.Next() {
-		old.reset()
-		now.reset()
-		if err := rows.Scan(dest...); err != nil {
-			return nil, failed(err)
-		}
+	err = scanRows(ctx, c.tx, text, args, func() {
 		c.before, c.after = append(c.before, old.image()), append(c.after, now.image())
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	}, old, now)
+	if err != nil {
 		return nil, err
 	}
 	c.ran, c.complete, c.joined = true, true, true
