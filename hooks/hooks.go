@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/schema"
@@ -27,6 +28,7 @@ type Plugin struct {
 	tables     map[string]*table // by name, with and without the database schema
 	joins      []*join
 	changeSets changeSets
+	catalogue  atomic.Pointer[catalogue] // nil until it is needed
 }
 
 var _ gorm.Plugin = (*Plugin)(nil)
@@ -109,9 +111,6 @@ func (p *Plugin) register(db *gorm.DB, s *settings) error {
 				return err
 			}
 		}
-	}
-	for _, t := range parsed {
-		p.derive(t.schema)
 	}
 	for _, t := range p.tables {
 		if _, name, qualified := strings.Cut(t.name, "."); qualified && p.tables[name] == nil {
@@ -215,8 +214,8 @@ func (p *Plugin) addCallbacks(db *gorm.DB) error {
 		update.Before("gorm:after_update").Register("audit:write", p.write),
 		update.After("*").Register("audit:end", p.end),
 
-		del.Before("gorm:before_delete").Register("audit:begin", p.begin),
-		del.Before("gorm:delete").Register("audit:before", p.before),
+		del.Before("gorm:before_delete").Register("audit:begin", p.beginDelete),
+		del.Before("gorm:delete").Register("audit:before", p.beforeDelete),
 		del.Before("gorm:after_delete").Register("audit:after", func(db *gorm.DB) { p.after(db); p.write(db) }),
 		del.After("*").Register("audit:end", p.end),
 
@@ -226,24 +225,29 @@ func (p *Plugin) addCallbacks(db *gorm.DB) error {
 
 // tableOf finds the table of a statement among those registered; nil if it is
 // not among them, which costs a look-up.
-func (p *Plugin) tableOf(stmt *gorm.Statement) *table {
+func (p *Plugin) tableOf(stmt *gorm.Statement) *table { return p.tables[tableName(stmt)] }
+
+// tableName is the name of a statement's table.
+func tableName(stmt *gorm.Statement) string {
 	if stmt.TableExpr == nil {
-		return p.tables[stmt.Table]
+		return stmt.Table
 	}
 	// "tags AS g", `"public"."tags"`: the statement's Table may be an alias.
 	name, _, _ := strings.Cut(strings.TrimSpace(stmt.TableExpr.SQL), " ")
-	return p.tables[unquote.Replace(name)]
+	return unquote.Replace(name)
 }
 
 var unquote = strings.NewReplacer("`", "", `"`, "", "[", "", "]", "")
 
 // before puts a capture in the place of the statement's connection.
 func (p *Plugin) before(db *gorm.DB) {
-	if db.Error != nil || db.DryRun {
-		return
+	if t := p.tableOf(db.Statement); t != nil {
+		p.capture(db, t)
 	}
-	t := p.tableOf(db.Statement)
-	if t == nil {
+}
+
+func (p *Plugin) capture(db *gorm.DB, t *table) {
+	if db.Error != nil || db.DryRun {
 		return
 	}
 	stmt := db.Statement
@@ -266,7 +270,11 @@ func (p *Plugin) after(db *gorm.DB) {
 	if db.Error != nil {
 		return
 	}
-	if err := c.finish(db.Statement.Context); err != nil {
+	finish := c.finish
+	if c.table.bystander() {
+		finish = c.finishBystander
+	}
+	if err := finish(db.Statement.Context); err != nil {
 		_ = db.AddError(failed(err))
 	}
 }
@@ -314,6 +322,7 @@ func (p *Plugin) raw(db *gorm.DB) {
 		for _, t := range p.tables {
 			t.layout.Store(nil)
 		}
+		p.catalogue.Store(nil)
 	}
 }
 

@@ -38,7 +38,13 @@ const ownTransaction = "audit:transaction"
 // begin opens a transaction for a statement that has none, as under
 // SkipDefaultTransaction: otherwise a change could outlive its event.
 func (p *Plugin) begin(db *gorm.DB) {
-	if db.Error != nil || db.DryRun || p.tableOf(db.Statement) == nil || inTransaction(db.Statement.ConnPool) {
+	if p.tableOf(db.Statement) != nil {
+		p.open(db)
+	}
+}
+
+func (p *Plugin) open(db *gorm.DB) {
+	if db.Error != nil || db.DryRun || inTransaction(db.Statement.ConnPool) {
 		return
 	}
 	pool := db.Statement.ConnPool

@@ -42,7 +42,9 @@ func TestWritesRunNoMoreStatementsThanTheyNeed(t *testing.T) {
 				db := watched.Gorm(t)
 				require.NoError(t, db.AutoMigrate(&Counter{}))
 				wire(t, db, watched, storeInDatabase, nil, []hooks.Option{hooks.Model[Counter]("counter")})
-				require.NoError(t, db.Create(&Counter{ID: "1"}).Error) // the columns are known from here on
+				// The columns and the constraints are known from here on.
+				require.NoError(t, db.Create(&Counter{ID: "1"}).Error)
+				require.NoError(t, db.Delete(&Counter{ID: "none"}).Error)
 				var verbs []string
 				for _, query := range tap.during(t, func() error { return c.do(db) }, "SELECT", "INSERT", "UPDATE", "DELETE") {
 					verb, _, _ := strings.Cut(query, " ")
