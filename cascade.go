@@ -44,8 +44,10 @@ func (c Cascade) Follows(parent Event, label string) []Change {
 			if p.Before.Text() == p.After.Text() {
 				continue // withheld, or null that became empty
 			}
-			changes = append(changes, Change{Field: c.Field, Element: c.Element,
-				Before: Value{JSON: ref, Label: p.Before.Text()}, After: Value{JSON: ref, Label: p.After.Text()}})
+			changes = append(changes, Change{
+				Field: c.Field, Element: c.Element,
+				Before: Value{JSON: ref, Label: p.Before.Text()}, After: Value{JSON: ref, Label: p.After.Text()},
+			})
 			continue
 		}
 		for _, on := range c.On {

@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/gormtrail/audit"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gormtrail/audit"
 )
 
 func labelled(ref, label string) audit.Value {

@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gormtrail/audit"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gormtrail/audit"
 )
 
 func TestChangesSurviveJSON(t *testing.T) {

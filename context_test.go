@@ -5,8 +5,9 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
-	"github.com/gormtrail/audit"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gormtrail/audit"
 )
 
 func TestContextCarriesEachThingByItself(t *testing.T) {
@@ -14,8 +15,8 @@ func TestContextCarriesEachThingByItself(t *testing.T) {
 	ctx := context.Background()
 	require.Zero(t, audit.ActorFrom(ctx))
 	require.Zero(t, audit.InitiatorFrom(ctx))
-	require.Zero(t, audit.OriginFrom(ctx))
-	require.Zero(t, audit.WorkspaceFrom(ctx))
+	require.Empty(t, audit.OriginFrom(ctx))
+	require.Empty(t, audit.WorkspaceFrom(ctx))
 	require.Zero(t, audit.ReasonFrom(ctx))
 	require.Zero(t, audit.RequestFrom(ctx))
 	require.Zero(t, audit.ChangeSetFrom(ctx))

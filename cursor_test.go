@@ -34,14 +34,14 @@ func TestACursorSurvivesItsText(t *testing.T) {
 
 	parsed, err := audit.ParseCursor(text)
 	require.NoError(t, err)
-	require.True(t, c == parsed)
+	require.Equal(t, c, parsed)
 
 	b, err := json.Marshal(map[string]audit.Cursor{"next": c})
 	require.NoError(t, err)
 	require.JSONEq(t, `{"next":"`+text+`"}`, string(b))
 	var read map[string]audit.Cursor
 	require.NoError(t, json.Unmarshal(b, &read))
-	require.True(t, c == read["next"])
+	require.Equal(t, c, read["next"])
 }
 
 func TestTheTextOfACursorStaysAsItIs(t *testing.T) {
@@ -89,7 +89,7 @@ func TestAnAlteredCursorIsRefused(t *testing.T) {
 	c := cursorOf(t, filled(t, 3), audit.Filter{Workspace: "w1"})
 	kept := c
 	require.Error(t, c.UnmarshalText([]byte("broken")))
-	require.True(t, c == kept, "an error leaves the cursor as it was")
+	require.Equal(t, kept, c, "an error leaves the cursor as it was")
 }
 
 func TestACursorOfAnotherFilterIsRefused(t *testing.T) {
@@ -149,7 +149,7 @@ func TestEveryFieldOfAFilterCountsForItsCursors(t *testing.T) {
 	}
 	a := audit.CursorAfter(renamed(), audit.Filter{Workspace: "w1", Owners: []string{"ab", "c"}})
 	b := audit.CursorAfter(renamed(), audit.Filter{Workspace: "w1", Owners: []string{"a", "bc"}})
-	require.False(t, a == b, "elements do not run into one another")
+	require.NotEqual(t, a, b, "elements do not run into one another")
 }
 
 func FuzzParseCursor(f *testing.F) {

@@ -339,8 +339,11 @@ func TestValueOfShortensWhatIsLong(t *testing.T) {
 func TestNumbersAreEqualByValue(t *testing.T) {
 	t.Parallel()
 	for _, equal := range [][]string{
-		{"1", "1.0", "1e0", "10e-1", "0.1E+1", "001"}, {"0", "-0", "0.000", "0e99", "-0.0e-5"}, {"-1.5", "-1.50", "-15e-1"},
-		{"123456789012345678901234567890", "1.2345678901234567890123456789e29"}, {"100", "1e2"},
+		{"1", "1.0", "1e0", "10e-1", "0.1E+1", "001"},
+		{"0", "-0", "0.000", "0e99", "-0.0e-5"},
+		{"-1.5", "-1.50", "-15e-1"},
+		{"123456789012345678901234567890", "1.2345678901234567890123456789e29"},
+		{"100", "1e2"},
 	} {
 		for _, s := range equal {
 			require.Equal(t, numberKey(equal[0]), numberKey(s), s)
@@ -372,9 +375,15 @@ func TestValueOfAsksWhatTheDatabaseGets(t *testing.T) {
 		in   any
 		want string
 	}{
-		{"text", `"text"`}, {[]byte{1}, `"AQ=="`}, {true, "true"}, {int64(-5), "-5"}, {1.5, "1.5"}, {nil, "null"},
+		{"text", `"text"`},
+		{[]byte{1}, `"AQ=="`},
+		{true, "true"},
+		{int64(-5), "-5"},
+		{1.5, "1.5"},
+		{nil, "null"},
 		{time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600)), `"2026-01-02T02:04:05Z"`},
-		{[]int{1}, `{"value":[1]}`}, {"panic", `{"value":"panic"}`},
+		{[]int{1}, `{"value":[1]}`},
+		{"panic", `{"value":"panic"}`},
 	} {
 		require.Equal(t, tt.want, string(ValueOf(stored{tt.in}).JSON))
 		require.Equal(t, "["+tt.want+"]", string(ValueOf([]any{&stored{tt.in}}).JSON))
@@ -404,7 +413,8 @@ func TestDiffReadsFieldsAsJSONDoes(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []Change{
 		change("ID", "", "1"), change("Name", "", `"outer"`), change("custom", "", `{"ID":0,"Name":""}`),
-		change("audited", "", `{"ID":0,"Name":""}`), change("Time", "", `"0001-01-01T00:00:00Z"`), {Field: "Cost", After: Value{Form: FormRedacted}},
+		change("audited", "", `{"ID":0,"Name":""}`), change("Time", "", `"0001-01-01T00:00:00Z"`),
+		{Field: "Cost", After: Value{Form: FormRedacted}},
 	}, changes)
 	changes, err = Diff(tree{}, tree{Base: &Base{}, Cost: 1})
 	require.NoError(t, err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/google/uuid"
@@ -51,7 +50,7 @@ func ExampleEvent_AppendJSON() {
 		Entity:    audit.Entity{Type: audit.TypeProject, ID: "7"},
 		Changes:   []audit.Change{{Field: "note", Before: audit.ValueOf(nil), After: audit.ValueOf("two\nlines")}},
 	}
-	os.Stdout.Write(append(event.AppendJSON(nil), '\n'))
+	fmt.Println(string(event.AppendJSON(nil)))
 	// Output:
 	// {"id":"019aab0e-1a80-7000-8000-000000000001","time":"2026-11-22T10:00:00.000000Z","workspace":"w1","operation":"updated","entity":{"type":"project","id":"7"},"changes":[{"field":"note","before":null,"after":"two\nlines"}]}
 }

@@ -113,9 +113,16 @@ func (f Filter) Validate() error {
 		field string
 		count int
 	}{
-		{"IDs", len(f.IDs)}, {"Actors", len(f.Actors)}, {"Actions", len(f.Actions)}, {"Types", len(f.Types)},
-		{"Entities", len(f.Entities)}, {"Owners", len(f.Owners)}, {"Origins", len(f.Origins)},
-		{"Fields", len(f.Fields)}, {"Causes", len(f.Causes)}, {"ChangeSets", len(f.ChangeSets)},
+		{"IDs", len(f.IDs)},
+		{"Actors", len(f.Actors)},
+		{"Actions", len(f.Actions)},
+		{"Types", len(f.Types)},
+		{"Entities", len(f.Entities)},
+		{"Owners", len(f.Owners)},
+		{"Origins", len(f.Origins)},
+		{"Fields", len(f.Fields)},
+		{"Causes", len(f.Causes)},
+		{"ChangeSets", len(f.ChangeSets)},
 	} {
 		if n.count > maxFilterValues {
 			return invalid("%s has %d elements, more than %d", n.field, n.count, maxFilterValues)

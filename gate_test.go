@@ -6,8 +6,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/gormtrail/audit"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gormtrail/audit"
 )
 
 func records(t *testing.T, g audit.Gate, workspace string, kind audit.EntityType) bool {

@@ -13,8 +13,9 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
-	"github.com/gormtrail/audit"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gormtrail/audit"
 )
 
 var jo = audit.Actor{ID: "17", Name: "Jo"}

@@ -83,13 +83,15 @@ func TestQueryReadsInBatchesAndStopsWithItsCaller(t *testing.T) {
 	query := audit.Query(context.Background(), store, audit.Filter{Workspace: "w1"})
 	require.Empty(t, store.limits, "nothing is read before somebody ranges")
 	n := 0
-	for range query {
+	for _, err := range query {
+		require.NoError(t, err)
 		if n++; n == 100 {
 			break
 		}
 	}
 	require.Equal(t, []int{100}, store.limits, "what nobody asks for is not read")
-	for range query {
+	for _, err := range query {
+		require.NoError(t, err)
 		n++
 	}
 	require.Equal(t, []int{100, 100, 500, 500, 500}, store.limits)

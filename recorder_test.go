@@ -12,9 +12,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
 	"github.com/gormtrail/audit"
 	"github.com/gormtrail/audit/store/memstore"
-	"github.com/stretchr/testify/require"
 )
 
 // clock is a clock that stands still at noon.

@@ -4,8 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gormtrail/audit"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gormtrail/audit"
 )
 
 func TestEventsAreSentences(t *testing.T) {

@@ -8,8 +8,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/gormtrail/audit"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gormtrail/audit"
 )
 
 func raw(s string) json.RawMessage { return json.RawMessage(s) }

@@ -167,7 +167,7 @@ var valueRules = []rule[audit.Store]{
 		"times from year 1 to 9999 come back in UTC to the microsecond, and are ordered as times",
 		func(t *testing.T, store audit.Store) {
 			times := []time.Time{
-				time.Time{},
+				{},
 				time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC),
 				time.Date(1582, 10, 10, 1, 2, 3, 4000, time.UTC),
 				time.Date(1969, 12, 31, 23, 59, 59, 999999000, time.UTC),
