@@ -27,6 +27,7 @@ const (
 	kindFloat32
 	kindTime
 	kindDate
+	kindDay // a date that is kept as a time
 	kindJSON
 	kindBytes
 )
@@ -78,13 +79,15 @@ func appendFloat(b []byte, f float64, bits int) []byte {
 }
 
 func appendTime(b []byte, k kind, t time.Time) []byte {
-	layout := time.RFC3339Nano
-	if k == kindDate {
+	if k != kindDate { // whose driver gives midnight in its own zone
+		t = t.UTC()
+	}
+	if k == kindDate || k == kindDay {
 		if h, m, s := t.Clock(); h == 0 && m == 0 && s == 0 && t.Nanosecond() == 0 {
 			return append(t.AppendFormat(append(b, '"'), time.DateOnly), '"')
 		}
 	}
-	return append(t.UTC().AppendFormat(append(b, '"'), layout), '"')
+	return append(t.UTC().AppendFormat(append(b, '"'), time.RFC3339Nano), '"')
 }
 
 // appendText is appendCanonical for what a driver gave as text or bytes.
@@ -106,7 +109,7 @@ func appendText(b []byte, k kind, v []byte) ([]byte, audit.Form) {
 		if isNumber(v) {
 			return append(b, v...), audit.FormPlain
 		}
-	case kindTime, kindDate:
+	case kindTime, kindDate, kindDay:
 		if t, ok := parseTime(string(v)); ok {
 			return appendTime(b, k, t), audit.FormPlain
 		}

@@ -40,6 +40,11 @@ type capture struct {
 	joined   bool // before and after are images of the same rows in order
 	complete bool // after is read already
 	fallout  []*fallout
+
+	// Of an upsert:
+	sets    [][]string // of columns on which it may hit a row
+	existed bool       // whether the row at hand was there before
+	found   []string   // keys of those that were
 }
 
 type statementKind uint8
@@ -77,6 +82,9 @@ func (c *capture) QueryContext(ctx context.Context, text string, args ...any) (*
 	}
 	if err := c.prepare(ctx); err != nil {
 		return nil, failed(err)
+	}
+	if c.kind == inserting && c.wantsRows() && !c.mayReplace() {
+		return c.insertReturning(ctx, text, args)
 	}
 	rows, err := c.ConnPool.QueryContext(ctx, text, args...)
 	c.ran = err == nil
@@ -176,7 +184,7 @@ func (c *capture) canReturn() bool {
 	case inserting:
 		// GORM asks a result for LastInsertId if the database makes the key.
 		s := c.db.Statement.Schema
-		return !c.mayConflict() && (s == nil && c.plugin.dialect.name == "postgres" ||
+		return (!c.mayConflict() || c.tellsExisting()) && (s == nil && c.plugin.dialect.name == "postgres" ||
 			s != nil && (s.PrioritizedPrimaryField == nil || !s.PrioritizedPrimaryField.HasDefaultValue))
 	case deleting:
 		return len(c.fallout) == 0
@@ -188,21 +196,29 @@ func (c *capture) canReturn() bool {
 // images from it, and tells GORM how many rows there were.
 func (c *capture) execReturning(ctx context.Context, text string, args []any) (_ sql.Result, err error) {
 	defer recovered(&err)
-	text += " RETURNING " + c.layout.listFor(c.assigned)
-	images, err := query(ctx, c.tx, c.layout, c.assigned, text, args)
+	r := newReader(c.layout, c.assigned)
+	if c.kind == inserting {
+		err = scanRows(ctx, c.tx, text+" RETURNING "+c.returned(), args, func() { c.addReturned(r.image()) }, r, c.existedDest()...)
+	} else {
+		var images []image
+		images, err = query(ctx, c.tx, c.layout, c.assigned, text+" RETURNING "+c.layout.listFor(c.assigned), args)
+		if c.kind == deleting {
+			if err == nil && c.before != nil && len(c.before) != len(images) {
+				return nil, failed(errRowsMoved(c.table.name))
+			}
+			c.before = images
+		} else {
+			c.after = images
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
 	c.ran, c.complete = true, true
 	if c.kind == deleting {
-		if c.before != nil && len(c.before) != len(images) {
-			return nil, failed(errRowsMoved(c.table.name))
-		}
-		c.before = images
-	} else {
-		c.after = images
+		return affected(len(c.before)), nil
 	}
-	return affected(len(images)), nil
+	return affected(len(c.after)), nil
 }
 
 // affected is the result of a statement that was run for its rows.
@@ -259,6 +275,9 @@ func (c *capture) finish(ctx context.Context) (err error) {
 			return err
 		}
 	case c.complete:
+		if c.kind == inserting && c.mayConflict() {
+			err = c.settleUpsert()
+		}
 	case c.kind == inserting:
 		c.after, err = c.selectInserted(ctx)
 	default:
@@ -307,7 +326,7 @@ func (c *capture) selectKeys(ctx context.Context, rows []image) ([]image, error)
 	for i := range rows {
 		values[i] = rows[i].args
 	}
-	return c.table.selectBy(ctx, c.plugin.dialect, c.tx, c.layout, c.assigned, c.table.keys, values, "")
+	return c.table.selectBy(ctx, c.plugin.dialect, c.tx, c.layout, c.assigned, c.table.keys, values, c.plugin.dialect.again)
 }
 
 // selectUpdated reads the rows of an UPDATE by the keys they had before it.

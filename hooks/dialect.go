@@ -18,6 +18,10 @@ type dialect struct {
 	name string
 
 	lock string // follows a SELECT that is to lock its rows
+	// again follows a SELECT that reads rows once more after they were changed:
+	// under MySQL's REPEATABLE READ only a locking read sees a row as it is, if
+	// the statement found nothing to change in it.
+	again string
 
 	// Which statements give their rows back, so that no SELECT is needed. The
 	// pure-Go SQLite driver makes RETURNING dearer than a SELECT by key.
@@ -37,7 +41,7 @@ func dialectOf(ctx context.Context, db *gorm.DB) (dialect, error) {
 		d.lock = " FOR UPDATE"
 		d.returnsInsert, d.returnsUpdate, d.returnsDelete = true, true, true
 	case "mysql":
-		d.lock = " FOR UPDATE"
+		d.lock, d.again = " FOR UPDATE", " FOR UPDATE"
 		version, err := version(ctx, db, "SELECT VERSION()")
 		if err != nil {
 			return d, err

@@ -125,24 +125,19 @@ func (l *layout) keyOf(cells []cell) string {
 	return string(b)
 }
 
-// scanRows runs a statement that gives rows and scans each of them by readers,
-// which stand side by side in its list. The statement's own error is returned
+// scanRows runs a statement that gives rows and scans each of them by a reader,
+// and what follows its columns into further destinations. The statement's own error is returned
 // as it is: it may be the application's statement, and GORM tells errors of a
 // database apart by their types.
-func scanRows(ctx context.Context, tx audit.DBTX, text string, args []any, row func(), readers ...*reader) error {
+func scanRows(ctx context.Context, tx audit.DBTX, text string, args []any, row func(), r *reader, further ...any) error {
 	rows, err := tx.QueryContext(ctx, text, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	dest := readers[0].dest
-	if len(readers) > 1 {
-		dest = slices.Concat(dest, readers[1].dest)
-	}
+	dest := slices.Concat(r.dest, further)
 	for rows.Next() {
-		for _, r := range readers {
-			r.reset()
-		}
+		r.reset()
 		if err := rows.Scan(dest...); err != nil {
 			return failed(err)
 		}

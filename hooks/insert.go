@@ -12,75 +12,11 @@ import (
 	"gorm.io/gorm/schema"
 )
 
-// mayConflict reports whether an INSERT may change or remove rows that exist.
-func (c *capture) mayConflict() bool {
-	if _, ok := c.db.Statement.Clauses["ON CONFLICT"]; ok {
-		return true
-	}
-	insert, _ := c.db.Statement.Clauses["INSERT"].Expression.(clause.Insert)
-	return insert.Modifier != ""
-}
-
 // values is what an INSERT writes, as GORM has built it; empty if it was built
 // otherwise.
 func (c *capture) values() clause.Values {
 	v, _ := c.db.Statement.Clauses["VALUES"].Expression.(clause.Values)
 	return v
-}
-
-// keySets are the sets of columns on which an INSERT may hit a row.
-func (c *capture) keySets() [][]string {
-	sets := append([][]string{c.table.keys}, c.table.unique...)
-	if on, ok := c.db.Statement.Clauses["ON CONFLICT"].Expression.(clause.OnConflict); ok && len(on.Columns) > 0 {
-		columns := make([]string, len(on.Columns))
-		for i, col := range on.Columns {
-			columns[i] = col.Name
-		}
-		sets = append(sets, columns)
-	}
-	return sets
-}
-
-// selectConflicting reads, and locks, the rows that an upsert may hit.
-func (c *capture) selectConflicting(ctx context.Context) ([]image, error) {
-	return c.selectByValues(ctx, c.keySets(), c.plugin.dialect.lock)
-}
-
-// selectByValues reads the rows that have the inserted values in one of the sets
-// of columns, each row once.
-func (c *capture) selectByValues(ctx context.Context, sets [][]string, tail string) ([]image, error) {
-	var images []image
-	seen := map[string]bool{}
-	for _, set := range sets {
-		values := pick(c.values(), set)
-		found, err := c.table.selectBy(ctx, c.plugin.dialect, c.tx, c.layout, c.assigned, set, values, tail)
-		if err != nil {
-			return nil, err
-		}
-		for _, row := range found {
-			if !seen[row.key] {
-				seen[row.key] = true
-				images = append(images, row)
-			}
-		}
-	}
-	return images, nil
-}
-
-// pick takes the given columns out of the inserted rows, leaving out the rows
-// that do not name them all or compute one of them.
-func pick(v clause.Values, columns []string) [][]any {
-	at := places(v, columns)
-	if at == nil {
-		return nil
-	}
-	picked := make([][]any, 0, len(v.Values))
-	for _, row := range v.Values {
-		if key := take(row, at); key != nil {
-			picked = append(picked, key)
-		}
-	}
-	return picked
 }
 
 // places finds columns among those inserted; nil if one is not among them.
@@ -123,8 +59,7 @@ func isPlain(v any) bool {
 // by those that GORM got back from the database, and, for an upsert, by those
 // of the rows that were there before.
 func (c *capture) selectInserted(ctx context.Context) ([]image, error) {
-	named, returned := c.insertedKeys(ctx)
-	keys := append(named, returned...)
+	keys := c.insertedKeys(ctx)
 	if !c.mayConflict() {
 		found, err := c.selectByKeys(ctx, keys)
 		if err == nil && int64(len(found)) != c.db.RowsAffected {
@@ -139,55 +74,34 @@ func (c *capture) selectInserted(ctx context.Context) ([]image, error) {
 	if err != nil {
 		return nil, err
 	}
-	more, err := c.selectByValues(ctx, c.keySets()[1:], "")
-	if err != nil {
-		return nil, err
-	}
-	seen := map[string]bool{}
-	for i := range found {
-		seen[found[i].key] = true
-	}
-	for _, row := range more {
-		if !seen[row.key] {
-			found = append(found, row)
-		}
-	}
-	return found, nil
+	more, err := c.selectByValues(ctx, c.sets[1:], c.plugin.dialect.again)
+	return once(append(found, more...)), err
 }
 
 func (c *capture) selectByKeys(ctx context.Context, keys [][]any) ([]image, error) {
-	found, err := c.table.selectBy(ctx, c.plugin.dialect, c.tx, c.layout, c.assigned, c.table.keys, keys, "")
-	if err != nil {
-		return nil, err
-	}
-	seen := make(map[string]bool, len(found)) // portions may overlap
-	once := found[:0]
-	for _, row := range found {
-		if !seen[row.key] {
-			seen[row.key] = true
-			once = append(once, row)
-		}
-	}
-	return once, nil
+	found, err := c.table.selectBy(ctx, c.plugin.dialect, c.tx, c.layout, c.assigned, c.table.keys, keys, c.plugin.dialect.again)
+	return once(found), err // a key may have been named twice
 }
 
 // insertedKeys returns the primary keys that the statement named, and those that
-// GORM found in what it scanned into the application's values.
-func (c *capture) insertedKeys(ctx context.Context) (named, returned [][]any) {
+// GORM wrote back into the application's values.
+func (c *capture) insertedKeys(ctx context.Context) [][]any {
 	v := c.values()
 	at := places(v, c.table.keys)
+	keys := make([][]any, 0, len(v.Values))
 	for r, row := range v.Values {
+		var key []any
 		if at != nil {
-			if key := take(row, at); key != nil {
-				named = append(named, key)
-				continue
-			}
+			key = take(row, at)
 		}
-		if key := c.destKey(ctx, r); key != nil {
-			returned = append(returned, key)
+		if key == nil {
+			key = c.destKey(ctx, r)
+		}
+		if key != nil {
+			keys = append(keys, key)
 		}
 	}
-	return named, returned
+	return keys
 }
 
 // destKey reads the primary key of the r-th value that was given to Create; nil

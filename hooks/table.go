@@ -3,6 +3,7 @@ package hooks
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,7 +25,8 @@ type table struct {
 	entity *entity    // how rows become events; nil for a join table
 	join   *join      // how rows become elements of a relation; nil for a model
 
-	layout atomic.Pointer[layout]
+	layout  atomic.Pointer[layout]
+	indexes atomic.Pointer[[][]string] // unique ones; see uniqueIndexes
 }
 
 // newTable returns the table of a parsed model.
@@ -113,7 +115,7 @@ func (t *table) load(ctx context.Context, d dialect, tx audit.DBTX) (*layout, er
 	if err != nil {
 		return nil, err
 	}
-	if err := rows.Close(); err != nil {
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, err
 	}
 	t.layout.Store(l)
@@ -132,7 +134,7 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
 		f := t.schema.FieldsByDBName[name]
 		c := column{
 			name:     name,
-			kind:     kindOf(f, ct.DatabaseTypeName()),
+			kind:     d.kindOf(f, ct.DatabaseTypeName()),
 			audited:  !e.ignored[name],
 			redacted: e.redacts(name),
 			key:      slices.Contains(t.keys, name),
@@ -209,8 +211,11 @@ func (l *layout) listFor(assigned func(string) bool) string { return l.list(l.ma
 
 // kindOf settles what a column holds from what the database calls its type and
 // from the model's field, if it has one.
-func kindOf(f *schema.Field, typeName string) kind {
+func (d dialect) kindOf(f *schema.Field, typeName string) kind {
 	typeName = strings.ToUpper(typeName)
+	if d.name == "sqlite" && typeName == "DATE" {
+		return kindDay // it keeps a time all the same
+	}
 	switch typeName {
 	case "JSON", "JSONB":
 		return kindJSON

@@ -84,9 +84,11 @@ func (c *capture) updateFrom(text string) (string, bool) {
 func (c *capture) execUpdateFrom(ctx context.Context, text string, args []any) (_ sql.Result, err error) {
 	defer recovered(&err)
 	old, now := newReader(c.layout, c.assigned), newReader(c.layout, c.assigned)
+	now.reset()
 	err = scanRows(ctx, c.tx, text, args, func() {
 		c.before, c.after = append(c.before, old.image()), append(c.after, now.image())
-	}, old, now)
+		now.reset()
+	}, old, now.dest...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,240 @@
+package hooks
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/gormtrail/audit"
+)
+
+// mayConflict reports whether an INSERT may change or remove rows that exist.
+func (c *capture) mayConflict() bool {
+	if _, ok := c.db.Statement.Clauses["ON CONFLICT"]; ok {
+		return true
+	}
+	return c.mayReplace()
+}
+
+// mayReplace reports whether an INSERT may remove rows, or how it meets those
+// that exist is not known: INSERT OR REPLACE, INSERT IGNORE.
+func (c *capture) mayReplace() bool {
+	insert, _ := c.db.Statement.Clauses["INSERT"].Expression.(clause.Insert)
+	return insert.Modifier != ""
+}
+
+// keySets are the sets of columns on which an INSERT may hit a row: the primary
+// key first, then the unique indexes, those that the model does not know among
+// them, and the columns that the statement names.
+func (c *capture) keySets(ctx context.Context) ([][]string, error) {
+	indexes, err := c.table.uniqueIndexes(ctx, c.plugin.dialect, c.tx)
+	if err != nil {
+		return nil, err
+	}
+	sets := [][]string{c.table.keys}
+	add := func(columns []string) {
+		same := func(have []string) bool { return slices.Equal(have, columns) }
+		known := func(name string) bool { return c.layout.find(name) >= 0 || c.table.schema.FieldsByDBName[name] != nil }
+		if len(columns) > 0 && !slices.ContainsFunc(sets, same) && !slices.ContainsFunc(columns, func(n string) bool { return !known(n) }) {
+			sets = append(sets, columns)
+		}
+	}
+	for _, columns := range indexes {
+		add(columns)
+	}
+	for _, columns := range c.table.unique {
+		add(columns)
+	}
+	if on, ok := c.db.Statement.Clauses["ON CONFLICT"].Expression.(clause.OnConflict); ok {
+		columns := make([]string, len(on.Columns))
+		for i, col := range on.Columns {
+			columns[i] = col.Name
+		}
+		add(columns)
+	}
+	return sets, nil
+}
+
+// selectConflicting reads, and locks, the rows that an upsert may hit.
+func (c *capture) selectConflicting(ctx context.Context) (found []image, err error) {
+	if c.sets, err = c.keySets(ctx); err != nil {
+		return nil, err
+	}
+	return c.selectByValues(ctx, c.sets, c.plugin.dialect.lock)
+}
+
+// selectByValues reads the rows that have the inserted values in one of the sets
+// of columns, each row once.
+func (c *capture) selectByValues(ctx context.Context, sets [][]string, tail string) ([]image, error) {
+	var images []image
+	v := c.values()
+	for _, set := range sets {
+		at := places(v, set)
+		if at == nil {
+			continue
+		}
+		var plain [][]any
+		for _, row := range v.Values {
+			if key := take(row, at); key != nil {
+				plain = append(plain, key)
+				continue
+			}
+			found, err := c.selectComputed(ctx, set, row, at, tail)
+			if err != nil {
+				return nil, err
+			}
+			images = append(images, found...)
+		}
+		found, err := c.table.selectBy(ctx, c.plugin.dialect, c.tx, c.layout, c.assigned, set, plain, tail)
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, found...)
+	}
+	return once(images), nil
+}
+
+// selectComputed reads the rows that have values which the database computes,
+// such as UPPER(?), by having it compute them once more.
+func (c *capture) selectComputed(ctx context.Context, set []string, row []any, at []int, tail string) ([]image, error) {
+	stmt := c.db.Statement
+	s := &gorm.Statement{DB: c.db, Clauses: map[string]clause.Clause{}, Table: stmt.Table, Schema: stmt.Schema, Context: stmt.Context}
+	_, _ = s.WriteString("SELECT " + c.layout.listFor(c.assigned) + " FROM " + c.plugin.dialect.quote(c.table.name) + " WHERE ")
+	for i, j := range at {
+		if e, ok := row[j].(clause.Expr); row[j] == nil || ok && strings.EqualFold(e.SQL, "DEFAULT") {
+			return nil, nil // null meets nothing, and a default is no expression
+		}
+		if i > 0 {
+			_, _ = s.WriteString(" AND ")
+		}
+		_, _ = s.WriteString(c.plugin.dialect.quote(set[i]) + "=")
+		s.AddVar(s, row[j])
+	}
+	_, _ = s.WriteString(tail)
+	return query(ctx, c.tx, c.layout, c.assigned, s.SQL.String(), s.Vars)
+}
+
+// once leaves out images of rows that are there already.
+func once(images []image) []image {
+	seen := make(map[string]bool, len(images))
+	return slices.DeleteFunc(images, func(row image) bool {
+		was := seen[row.key]
+		seen[row.key] = true
+		return was
+	})
+}
+
+// returned is the list of columns that an INSERT is made to return: ours and,
+// for an upsert on PostgreSQL, whether the row existed.
+func (c *capture) returned() string {
+	list := c.layout.listFor(c.assigned)
+	if c.tellsExisting() {
+		list += ",xmax<>0"
+	}
+	return list
+}
+
+// tellsExisting reports whether the database tells the rows that an upsert has
+// changed from those it has inserted.
+func (c *capture) tellsExisting() bool { return c.plugin.dialect.name == "postgres" && c.mayConflict() }
+
+// existedDest is where the answer to that is scanned.
+func (c *capture) existedDest() []any {
+	if c.tellsExisting() {
+		return []any{&c.existed}
+	}
+	return nil
+}
+
+// addReturned takes in a row that an INSERT has returned.
+func (c *capture) addReturned(row image) {
+	c.after = append(c.after, row)
+	if c.existed {
+		c.found = append(c.found, row.key)
+	}
+}
+
+// settleUpsert compares what an upsert has returned with what was there before.
+// A row that it has changed and that was not there was inserted by somebody else
+// meanwhile: its old values are not known, and it must not pass for a new one.
+// A row that was there and did not come back was left as it was.
+func (c *capture) settleUpsert() error {
+	there := make(map[string]bool, len(c.before))
+	for i := range c.before {
+		there[c.before[i].key] = true
+	}
+	for _, key := range c.found {
+		if !there[key] {
+			return errRowsMoved(c.table.name)
+		}
+	}
+	back := make(map[string]bool, len(c.after))
+	for i := range c.after {
+		back[c.after[i].key] = true
+	}
+	c.before = slices.DeleteFunc(c.before, func(row image) bool { return !back[row.key] })
+	return nil
+}
+
+// The catalogues of unique indexes: a row for each column, with the index.
+var uniqueIndexQueries = map[string]string{
+	"postgres": `SELECT i.indexrelid::text, a.attname FROM pg_catalog.pg_index i
+CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY AS u(attnum, place)
+JOIN pg_catalog.pg_attribute a ON a.attrelid=i.indrelid AND a.attnum=u.attnum
+WHERE i.indrelid=to_regclass($1) AND i.indisunique AND u.place<=i.indnkeyatts AND i.indexprs IS NULL
+ORDER BY i.indexrelid, u.place`,
+	"mysql": `SELECT INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS
+WHERE TABLE_SCHEMA=DATABASE() AND TABLE_NAME=? AND NON_UNIQUE=0 AND COLUMN_NAME IS NOT NULL ORDER BY INDEX_NAME, SEQ_IN_INDEX`,
+	"sqlite": `SELECT l.name, i.name FROM pragma_index_list(?) l JOIN pragma_index_info(l.name) i
+WHERE l."unique"=1 AND i.name IS NOT NULL ORDER BY l.name, i.seqno`,
+}
+
+// uniqueIndexes reads the table's unique indexes, the first time. Those on
+// expressions are not among them.
+func (t *table) uniqueIndexes(ctx context.Context, d dialect, tx audit.DBTX) ([][]string, error) {
+	if known := t.indexes.Load(); known != nil {
+		return *known, nil
+	}
+	name := t.name
+	if d.name == "postgres" {
+		name = d.quote(name)
+	}
+	rows, err := tx.QueryContext(ctx, uniqueIndexQueries[d.name], name)
+	if err != nil {
+		return nil, fmt.Errorf("read the unique indexes of table %q: %w", t.name, err)
+	}
+	defer rows.Close()
+	var (
+		indexes [][]string
+		last    string
+	)
+	for rows.Next() {
+		var index, column string
+		if err := rows.Scan(&index, &column); err != nil {
+			return nil, err
+		}
+		if len(indexes) == 0 || index != last {
+			indexes, last = append(indexes, nil), index
+		}
+		at := &indexes[len(indexes)-1]
+		*at = append(*at, column)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	t.indexes.Store(&indexes)
+	return indexes, nil
+}
+
+// forget makes the table be looked up anew: it may have been migrated.
+func (t *table) forget() {
+	t.layout.Store(nil)
+	t.indexes.Store(nil)
+}
