@@ -35,12 +35,21 @@ func TestNoFaultPartsAChangeFromItsEvents(t *testing.T) {
 		faults    []Fault
 	}{
 		{"sqlite", "sqlite", storeInDatabase, quiet(), nil, AllFaults()},
-		{"sqlite, no default transactions", "sqlite", storeInDatabase, untransacted,
-			[]string{"create with elements", "update", "soft delete", "upsert", "elements replaced in a transaction"}, AllFaults()},
-		{"sqlite, prepared statements", "sqlite", storeInDatabase, prepared,
-			[]string{"create with elements", "bulk update", "transaction with a savepoint"}, AllFaults()},
-		{"sqlite, store in memory", "sqlite", storeInMemory, quiet(),
-			[]string{"create with elements", "delete with what follows", "transaction with a savepoint", "transaction that goes back to its savepoint", "transaction that outlives its savepoint"}, AllFaults()},
+		{
+			"sqlite, no default transactions", "sqlite", storeInDatabase, untransacted,
+			[]string{"create with elements", "update", "soft delete", "upsert", "elements replaced in a transaction"}, AllFaults(),
+		},
+		{
+			"sqlite, prepared statements", "sqlite", storeInDatabase, prepared,
+			[]string{"create with elements", "bulk update", "transaction with a savepoint"}, AllFaults(),
+		},
+		{
+			"sqlite, store in memory", "sqlite", storeInMemory, quiet(),
+			[]string{
+				"create with elements", "delete with what follows", "transaction with a savepoint",
+				"transaction that goes back to its savepoint", "transaction that outlives its savepoint",
+			}, AllFaults(),
+		},
 		{"postgres", "postgres", storeInDatabase, quiet(), []string{"upsert", "soft delete", "transaction with a savepoint"}, server},
 		{"postgres, no default transactions, prepared statements", "postgres", storeInDatabase, both, []string{"update"}, server},
 		{"mysql", "mysql", storeInDatabase, quiet(), []string{"upsert", "soft delete", "transaction with a savepoint"}, server},
