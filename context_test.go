@@ -17,7 +17,7 @@ func TestContextCarriesEachThingByItself(t *testing.T) {
 	require.Zero(t, audit.InitiatorFrom(ctx))
 	require.Empty(t, audit.OriginFrom(ctx))
 	require.Empty(t, audit.WorkspaceFrom(ctx))
-	require.Zero(t, audit.ReasonFrom(ctx))
+	require.Empty(t, audit.ReasonFrom(ctx))
 	require.Zero(t, audit.RequestFrom(ctx))
 	require.Zero(t, audit.ChangeSetFrom(ctx))
 

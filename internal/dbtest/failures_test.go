@@ -180,7 +180,7 @@ func TestRegistrationNamesWhatIsWrong(t *testing.T) {
 		"a model that is named twice":    {inDatabase, []hooks.Option{word, hooks.Model[Word]("again")}, nil, []string{"Word", "twice"}},
 		"a model without a type":         {inDatabase, []hooks.Option{hooks.Model[Word]("")}, nil, []string{"Word", "entity type"}},
 		"a tag that means nothing":       {inDatabase, []hooks.Option{hooks.Model[Orphan]("orphan")}, nil, []string{"Orphan", "lable"}},
-		"an option for no column":        {inDatabase, []hooks.Option{hooks.Model[Word]("word", hooks.Ignore("nmae"))}, nil, []string{"Word", "nmae"}},
+		"an option for no column":        {inDatabase, []hooks.Option{hooks.Model[Word]("word", hooks.Ignore("namex"))}, nil, []string{"Word", "namex"}},
 		"a nil option":                   {inDatabase, []hooks.Option{nil}, nil, []string{"nil option"}},
 		"a store without its table": {func(t *testing.T, d *Database) audit.Store {
 			s, err := sqlstore.New(d.SQL(), d.Dialect, nil)

@@ -315,11 +315,13 @@ func Seed() []any {
 	return []any{
 		&[]Customer{
 			{ID: 1, Name: "Acme", Code: "A", Balance: "12.35", Rating: 0.1, Visits: 3, UpdatedAt: seedTime},
-			{ID: 2, Name: "Best", Code: "B", UpdatedAt: seedTime}, {ID: 3, Name: "Coda", Code: "C", UpdatedAt: seedTime},
+			{ID: 2, Name: "Best", Code: "B", UpdatedAt: seedTime},
+			{ID: 3, Name: "Coda", Code: "C", UpdatedAt: seedTime},
 		},
 		&[]Order{
 			{ID: 1, Name: "one", Color: "red", CustomerID: ref(1), Extra: map[string]any{"b": 1, "a": []any{"x", nil}}},
-			{ID: 2, Name: "two", Color: "red", CustomerID: ref(1)}, {ID: 3, Name: "three", Color: "green", CustomerID: ref(2)},
+			{ID: 2, Name: "two", Color: "red", CustomerID: ref(1)},
+			{ID: 3, Name: "three", Color: "green", CustomerID: ref(2)},
 			{ID: 4, Name: "gone", Color: "red", DeletedAt: gorm.DeletedAt{Time: seedTime, Valid: true}},
 		},
 		&[]Item{{ID: 1, OrderID: ref(1), Name: "i1"}, {ID: 2, OrderID: ref(1), Name: "i2"}, {ID: 3, OrderID: ref(2), Name: "i3"}},

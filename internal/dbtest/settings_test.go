@@ -189,9 +189,11 @@ type failing struct{}
 func (failing) ExecContext(context.Context, string, ...any) (sql.Result, error) {
 	return nil, errFailing
 }
+
 func (failing) QueryContext(context.Context, string, ...any) (*sql.Rows, error) {
 	return nil, errFailing
 }
+
 func (failing) QueryRowContext(context.Context, string, ...any) *sql.Row {
 	// A *sql.Row with an error of one's own cannot be made, but by a pool whose
 	// connector fails.
