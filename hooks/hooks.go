@@ -24,6 +24,7 @@ type Plugin struct {
 	opts []Option
 
 	store      audit.TxStore // nil if events are held until the commit
+	policy     RawPolicy
 	dialect    dialect
 	tables     map[string]*table // by name, with and without the database schema
 	joins      []*join
@@ -59,6 +60,7 @@ func (p *Plugin) Initialize(db *gorm.DB) (err error) {
 	if err != nil {
 		return err
 	}
+	p.policy = s.raw
 	ctx := db.Statement.Context
 	if p.dialect, err = dialectOf(ctx, db.Session(&gorm.Session{NewDB: true})); err != nil {
 		return err
@@ -201,6 +203,7 @@ func (p *Plugin) addReferences(db *gorm.DB, t *table, o *modelOptions) error {
 // after the commit.
 func (p *Plugin) addCallbacks(db *gorm.DB) error {
 	create, update, del := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
+	raw, query, row := db.Callback().Raw(), db.Callback().Query(), db.Callback().Row()
 	return errors.Join(
 		create.Before("gorm:before_create").Register("audit:begin", p.begin),
 		create.Before("gorm:create").Register("audit:before", p.before),
@@ -219,7 +222,11 @@ func (p *Plugin) addCallbacks(db *gorm.DB) error {
 		del.Before("gorm:after_delete").Register("audit:after", func(db *gorm.DB) { p.after(db); p.write(db) }),
 		del.After("*").Register("audit:end", p.end),
 
-		db.Callback().Raw().Before("gorm:raw").Register("audit:raw", p.raw),
+		raw.Before("gorm:raw").Register("audit:raw", p.raw),
+		raw.After("*").Register("audit:end", p.afterRaw(true)),
+		query.Before("gorm:query").Register("audit:raw", p.beforeRaw),
+		query.After("*").Register("audit:end", p.afterRaw(false)),
+		row.Before("gorm:row").Register("audit:raw", p.beforeRow),
 	)
 }
 
@@ -297,7 +304,8 @@ func (p *Plugin) write(db *gorm.DB) {
 
 // raw watches the SQL that GORM runs as it is given. What is pending is written
 // before a savepoint is set, so that going back to it takes away exactly what
-// came after it. What changes a table makes its columns be looked up anew.
+// came after it. What changes a table makes its columns be looked up anew. What
+// writes to a recorded one is treated by the policy.
 func (p *Plugin) raw(db *gorm.DB) {
 	if db.Error != nil || db.DryRun {
 		return
@@ -317,6 +325,7 @@ func (p *Plugin) raw(db *gorm.DB) {
 		}
 		return
 	}
+	p.beforeRaw(db)
 	switch word, _, _ := strings.Cut(strings.TrimSpace(text), " "); strings.ToUpper(word) {
 	case "ALTER", "CREATE", "DROP", "RENAME":
 		for _, t := range p.tables {

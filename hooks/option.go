@@ -15,6 +15,7 @@ type Option func(*settings) error
 type settings struct {
 	models   []*modelOptions
 	separate bool
+	raw      RawPolicy
 }
 
 // ModelOption says something of one model, as a struct tag would. It is for
@@ -127,8 +128,8 @@ func Show(fields ...string) ModelOption {
 // entry. Child must be registered too.
 //
 // Rows that the database itself changes when a parent is deleted (ON DELETE
-// CASCADE or SET NULL, as the models' constraint tags say) are recorded without
-// being declared.
+// CASCADE, SET NULL or SET DEFAULT, whatever the models' tags say of it) are
+// recorded without being declared.
 func Cascade[Child any](field string, on ...string) ModelOption {
 	return func(m *modelOptions) {
 		m.cascades = append(m.cascades, cascadeOption{child: new(Child), field: field, on: on})

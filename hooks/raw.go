@@ -1,0 +1,288 @@
+package hooks
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm"
+
+	"github.com/gormtrail/audit"
+)
+
+// RawPolicy says what becomes of SQL that an application writes itself and gives
+// to GORM, by db.Exec, db.Raw or gorm.G's Exec and Raw, if it writes to a table
+// that is recorded. Such SQL has no model, so the plugin cannot tell which
+// rows it changes. [Exec] runs it so that it can.
+type RawPolicy uint8
+
+const (
+	// RecordRaw, the default, runs the SQL and leaves one event for each table
+	// that it wrote to: that a statement was [Executed] on it, which verb it
+	// was, and how many rows it affected. The text and its values are never
+	// recorded. It is the default because it breaks nothing, and no change
+	// is lost without a trace.
+	RecordRaw RawPolicy = iota
+	// AllowRaw runs the SQL and leaves no event.
+	AllowRaw
+	// RefuseRaw does not run the SQL; the call fails with [ErrRawSQL].
+	RefuseRaw
+)
+
+// String is record, allow or refuse.
+func (p RawPolicy) String() string {
+	switch p {
+	case RecordRaw:
+		return "record"
+	case AllowRaw:
+		return "allow"
+	case RefuseRaw:
+		return "refuse"
+	}
+	return fmt.Sprintf("RawPolicy(%d)", uint8(p))
+}
+
+// Executed is the operation of an event that tells of raw SQL; see [RecordRaw].
+// The id of its entity is [AnyRecord].
+const Executed audit.Operation = "executed"
+
+// AnyRecord is the entity id of an event that tells of a table and not of one
+// record.
+const AnyRecord = "*"
+
+// ErrRawSQL is returned for raw SQL on a recorded table under [RefuseRaw].
+var ErrRawSQL = errors.New("audit: raw SQL on a recorded table is refused")
+
+// RawSQL sets what becomes of raw SQL that writes to a recorded table, which is
+// [RecordRaw] without it.
+//
+// The tables are found by the words of the SQL; see [RecordRaw] for the event.
+// An event and its change are committed together: outside of a transaction the
+// plugin opens one, except on a connection that db.Connection gave out, and
+// except for db.Raw with Scan, Row or Rows, whose rows the application reads
+// after the callback: there the event is written first, so that one may
+// tell of a statement that failed. A deletion that the database follows up in
+// recorded tables by its constraints leaves an event for each of them too.
+//
+// What does not pass through GORM, what functions, procedures and triggers of the
+// database do, and statements prepared by PREPARE are not seen. A statement that
+// joins several tables and does not say whose columns it sets counts for all
+// of them.
+func RawSQL(p RawPolicy) Option {
+	return func(s *settings) error {
+		if p > RefuseRaw {
+			return fmt.Errorf("audit: hooks.RawSQL got %s; use RecordRaw, AllowRaw or RefuseRaw", p)
+		}
+		s.raw = p
+		return nil
+	}
+}
+
+// rawEvents keeps the events of a raw statement until it has run.
+const rawEvents = "audit:raw"
+
+// execution is what a statement of raw SQL did to one recorded table.
+type execution struct {
+	entity *entity
+	write  written
+	alone  bool // it is all that the statement does itself
+	counts bool // the statement's rows are this table's
+}
+
+// executions finds the recorded tables that a raw statement writes to.
+func (p *Plugin) executions(db *gorm.DB) ([]execution, error) {
+	if p.policy == AllowRaw || db.Error != nil || db.DryRun || db.Statement.SQL.Len() == 0 {
+		return nil, nil
+	}
+	writes := writesOf(p.dialect.name, db.Statement.SQL.String())
+	var found []execution
+	add := func(t *table, w written, own bool) {
+		alone := len(writes) == 1 && w.main
+		e := t.entity
+		if t.join != nil {
+			e = t.join.owner
+		}
+		same := func(x execution) bool { return x.entity == e && x.write.verb == w.verb && x.write.table == w.table }
+		if !t.bystander() && !slices.ContainsFunc(found, same) {
+			found = append(found, execution{e, w, alone, alone && own})
+		}
+	}
+	for _, w := range writes {
+		t := p.named(w.table)
+		if t != nil {
+			add(t, w, true)
+		}
+		if w.verb == "delete" || w.verb == "replace" || w.verb == "truncate" {
+			c, err := p.constraints(db.Statement.Context, connection(db.Statement.ConnPool))
+			if err != nil {
+				return nil, err
+			}
+			if t == nil {
+				t = c.bystanders[p.dialect.fold(w.table)]
+			}
+			c.reached(t, map[*table]bool{}, func(t *table) { add(t, w, false) })
+		}
+	}
+	return found, nil
+}
+
+// reached calls f for the tables that a deletion changes beside its own.
+func (c *catalogue) reached(t *table, seen map[*table]bool, f func(*table)) {
+	if seen[t] {
+		return
+	}
+	seen[t] = true
+	for _, d := range c.dependents[t] {
+		f(d.table)
+		if d.removes {
+			c.reached(d.table, seen, f)
+		}
+	}
+}
+
+// named finds a registered table by its name in SQL.
+func (p *Plugin) named(name string) *table {
+	if t := p.tables[name]; t != nil {
+		return t
+	}
+	_, last, qualified := cutLast(name)
+	if t := p.tables[last]; t != nil && (!qualified || !strings.Contains(t.name, ".")) {
+		return t
+	}
+	if p.dialect.name != "postgres" {
+		for known, t := range p.tables {
+			if strings.EqualFold(known, name) || strings.EqualFold(known, last) {
+				return t
+			}
+		}
+	}
+	return nil
+}
+
+// event tells of the execution. Rows under 0 are not known.
+func (x execution) event(rows int64) audit.Event {
+	e := audit.Event{Operation: Executed, Entity: audit.Entity{Type: x.entity.kind, ID: AnyRecord}}
+	field := func(name string, v any) {
+		b, _ := json.Marshal(v) // of a text or a number
+		e.Changes = append(e.Changes, audit.Change{Field: name, After: audit.Value{JSON: b}})
+	}
+	field("statement", x.write.verb)
+	field("table", x.write.table)
+	if x.counts && rows >= 0 {
+		field("rows", rows)
+	}
+	if x.entity.owner != "" {
+		e.Ownership = audit.OwnershipOther // whose records they were is not known
+	}
+	return e
+}
+
+// refused is the error of [RefuseRaw].
+func refused(x execution) error {
+	return fmt.Errorf("%w: %s on table %q, whose changes are recorded as %s; use GORM's own methods, hooks.Exec, or the option hooks.RawSQL(hooks.RecordRaw)", ErrRawSQL, x.write.verb, x.write.table, x.entity.kind)
+}
+
+// beforeRaw looks at SQL that is about to run, and opens a transaction for it and
+// its events if it has none.
+func (p *Plugin) beforeRaw(db *gorm.DB) {
+	found, err := p.executions(db)
+	switch {
+	case err != nil:
+		_ = db.AddError(failed(err))
+	case len(found) == 0:
+	case p.policy == RefuseRaw:
+		_ = db.AddError(refused(found[0]))
+	default:
+		if _, borrowed := db.Statement.ConnPool.(*sql.Conn); !borrowed {
+			p.open(db)
+		}
+		db.InstanceSet(rawEvents, found)
+	}
+}
+
+// afterRaw records SQL that has run and closes the transaction that was opened
+// for it. Counted tells whether GORM knows the rows affected.
+func (p *Plugin) afterRaw(counted bool) func(db *gorm.DB) {
+	return func(db *gorm.DB) {
+		v, _ := db.InstanceGet(rawEvents)
+		found, _ := v.([]execution)
+		if len(found) == 0 {
+			return
+		}
+		db.InstanceSet(rawEvents, []execution(nil)) // a statement may be run again
+		missing := db.Error                         // no failure, and no reason to undo anything
+		if errors.Is(missing, gorm.ErrRecordNotFound) {
+			db.Error = nil
+		}
+		if db.Error == nil {
+			rows := int64(-1)
+			if counted {
+				rows = db.RowsAffected
+			}
+			if err := p.recordExecutions(db, found, rows); err != nil {
+				_ = db.AddError(failed(err))
+			}
+		}
+		p.end(db)
+		if db.Error == nil {
+			db.Error = missing
+		}
+	}
+}
+
+func (p *Plugin) recordExecutions(db *gorm.DB, found []execution, rows int64) (err error) {
+	defer recovered(&err)
+	var events []audit.Event
+	for _, x := range found {
+		if !x.alone || rows != 0 {
+			events = append(events, x.event(rows))
+		}
+	}
+	return p.record(db, events)
+}
+
+// record records events on the connection of a statement if it can write there,
+// else apart from it.
+func (p *Plugin) record(db *gorm.DB, events []audit.Event) error {
+	ctx, pool := db.Statement.Context, db.Statement.ConnPool
+	_, borrowed := pool.(*sql.Conn)
+	if !inTransaction(pool) && !(borrowed && p.store != nil) {
+		return p.rec.Record(ctx, events...)
+	}
+	return p.recordOn(ctx, connection(pool), events)
+}
+
+func (p *Plugin) recordOn(ctx context.Context, tx audit.DBTX, events []audit.Event) error {
+	u := newUnit(p, tx)
+	admitted, err := p.rec.Admit(ctx, tx, events)
+	if err != nil {
+		return err
+	}
+	for _, e := range admitted {
+		u.add(ctx, pending{Event: e, entity: &entity{kind: e.Entity.Type}})
+	}
+	return u.flush(ctx)
+}
+
+// beforeRow is for SQL whose rows the application reads when the callbacks are
+// over: a transaction could not be closed, nor anything be written then.
+func (p *Plugin) beforeRow(db *gorm.DB) {
+	found, err := p.executions(db)
+	switch {
+	case err != nil:
+	case len(found) == 0:
+		return
+	case p.policy == RefuseRaw:
+		_ = db.AddError(refused(found[0]))
+		return
+	default:
+		err = p.recordExecutions(db, found, -1)
+	}
+	if err != nil {
+		_ = db.AddError(failed(err))
+	}
+}

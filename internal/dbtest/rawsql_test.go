@@ -1,0 +1,239 @@
+package dbtest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/gormtrail/audit"
+	"github.com/gormtrail/audit/hooks"
+)
+
+// withPolicy is an office whose plugin treats raw SQL by a policy.
+func withPolicy(t *testing.T, database *Database, store newStore, policy hooks.RawPolicy, opts ...gorm.Option) *office {
+	t.Helper()
+	o := &office{database: database, raw: openGorm(t, database), db: openGorm(t, database, opts...), clock: newClock()}
+	require.NoError(t, o.raw.AutoMigrate(officeTables()...))
+	o.store = wire(t, o.db, database, store, &audit.Config{Now: o.clock.Now}, append(officeModels(), hooks.RawSQL(policy)))
+	o.ctx = audit.WithWorkspace(audit.WithActor(context.Background(), jo), "w1")
+	o.have(t, &[]Word{{ID: "x1", WorkspaceID: "w1", Name: "a"}, {ID: "x2", WorkspaceID: "w1", Name: "b"}}, &[]Vault{{ID: "x1", Name: "a"}, {ID: "x2", Name: "b"}}, &Stray{ID: "s"})
+	return o
+}
+
+// rawWrites are ways to write by raw SQL, and what they leave.
+var rawWrites = []struct {
+	name  string
+	write func(db *gorm.DB) error
+	want  []string
+	not   string // a database without it
+}{
+	{"Exec", func(db *gorm.DB) error { return db.Exec("UPDATE vaults SET name = ?", "canary").Error }, []string{
+		`1/1 Jo executed vault * "": statement - => "update"; table - => "vaults"; rows - => 2`,
+	}, ""},
+	{"Exec of a generic", func(db *gorm.DB) error {
+		return gorm.G[Vault](db).Exec(db.Statement.Context, "DELETE FROM vaults WHERE id = 'x1'")
+	}, []string{`1/1 Jo executed vault * "": statement - => "delete"; table - => "vaults"; rows - => 1`}, ""},
+	{"Exec that finds nothing", func(db *gorm.DB) error { return db.Exec("DELETE FROM vaults WHERE id = 'none'").Error }, nil, ""},
+	{"Exec with named arguments", func(db *gorm.DB) error {
+		return db.Exec("UPDATE vaults SET name = @name WHERE id IN @ids", map[string]any{"name": "n", "ids": []string{"x1", "x2"}}).Error
+	}, []string{`1/1 Jo executed vault * "": statement - => "update"; table - => "vaults"; rows - => 2`}, ""},
+	{"Exec in a transaction with a savepoint that is rolled back", func(db *gorm.DB) error {
+		return db.Transaction(func(tx *gorm.DB) error {
+			inner := tx.Transaction(func(tx *gorm.DB) error { return errors.Join(tx.Exec("DELETE FROM vaults").Error, ErrHook) })
+			if !errors.Is(inner, ErrHook) {
+				return inner
+			}
+			return errors.Join(tx.Exec("UPDATE vaults SET name = 'n' WHERE id = 'x2'").Error, tx.Create(&Word{ID: "x3", WorkspaceID: "w1"}).Error)
+		})
+	}, []string{
+		`1/1 Jo executed vault * "": statement - => "update"; table - => "vaults"; rows - => 1`,
+		`2/1 Jo created word x3 "": id - => "x3"; workspace_id - => "w1"; name - => ""`,
+	}, ""},
+	{"Raw with Find", func(db *gorm.DB) error {
+		var vaults []Vault
+		err := db.Raw("DELETE FROM vaults WHERE id = 'x1' RETURNING *").Find(&vaults).Error
+		if len(vaults) != 1 || vaults[0].Name != "a" {
+			err = errors.Join(err, errors.New("the application does not get its row"))
+		}
+		return err
+	}, []string{`1/1 Jo executed vault * "": statement - => "delete"; table - => "vaults"`}, ""},
+	{"Raw with First that finds nothing", func(db *gorm.DB) error {
+		if err := db.Raw("DELETE FROM vaults WHERE id = 'none' RETURNING *").First(&Vault{}).Error; !errors.Is(err, gorm.ErrRecordNotFound) {
+			return errors.Join(err, errors.New("not GORM's error"))
+		}
+		return nil
+	}, []string{`1/1 Jo executed vault * "": statement - => "delete"; table - => "vaults"`}, ""},
+	{"Raw with Scan", func(db *gorm.DB) error {
+		var id string
+		err := db.Raw("DELETE FROM vaults WHERE id = 'x1' RETURNING id").Scan(&id).Error
+		if id != "x1" {
+			err = errors.Join(err, errors.New("the application does not get its row"))
+		}
+		return err
+	}, []string{`1/1 Jo executed vault * "": statement - => "delete"; table - => "vaults"`}, ""},
+	{"Raw with Scan in a transaction", func(db *gorm.DB) error {
+		return db.Transaction(func(tx *gorm.DB) error {
+			var id string
+			return tx.Raw("DELETE FROM vaults WHERE id = 'x1' RETURNING id").Scan(&id).Error
+		})
+	}, []string{`1/1 Jo executed vault * "": statement - => "delete"; table - => "vaults"`}, ""},
+	{"Raw with WITH", func(db *gorm.DB) error {
+		return db.Raw("WITH gone AS (DELETE FROM vaults RETURNING id), w2 AS (UPDATE firms SET name = '' RETURNING id) SELECT count(*) FROM gone").Scan(new(int)).Error
+	}, []string{
+		`1/1 Jo executed vault * "": statement - => "delete"; table - => "vaults"`,
+		`2/1 Jo executed firm * "": statement - => "update"; table - => "firms"`,
+	}, "sqlite mysql"},
+	{"a parent whose children the database changes", func(db *gorm.DB) error {
+		return db.Exec("DELETE FROM steps WHERE id = 's1'").Error
+	}, []string{
+		`1/1 Jo executed step * "": statement - => "delete"; table - => "steps"; rows - => 1`,
+		`2/1 Jo executed entry * "" of  (other): statement - => "delete"; table - => "steps"`,
+	}, ""},
+	{"a parent that is not there", func(db *gorm.DB) error {
+		return db.Exec("DELETE FROM steps WHERE id = 'none'").Error
+	}, nil, ""},
+	{"SQL that fails", func(db *gorm.DB) error {
+		if db.Exec("INSERT INTO vaults (id) VALUES ('x1')").Error == nil {
+			return errors.New("it did not fail")
+		}
+		return nil
+	}, nil, ""},
+	{"a borrowed connection", func(db *gorm.DB) error {
+		return db.Connection(func(tx *gorm.DB) error { return tx.Exec("UPDATE vaults SET name = 'n'").Error })
+	}, []string{`1/1 Jo executed vault * "": statement - => "update"; table - => "vaults"; rows - => 2`}, ""},
+}
+
+func TestRawSQLLeavesAnEventOfTheStatement(t *testing.T) {
+	t.Parallel()
+	untransacted := quiet()
+	untransacted.SkipDefaultTransaction = true
+	prepared := quiet()
+	prepared.PrepareStmt = true
+	for name, c := range map[string]struct {
+		store newStore
+		cfg   *gorm.Config
+	}{
+		"store in the database":   {storeInDatabase, quiet()},
+		"store in memory":         {storeInMemory, quiet()},
+		"no default transactions": {storeInDatabase, untransacted},
+		"prepared statements":     {storeInDatabase, prepared},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			Each(t, func(t *testing.T, database *Database) {
+				for _, w := range rawWrites {
+					if strings.Contains(w.not, database.Name) {
+						continue
+					}
+					t.Run(w.name, func(t *testing.T) {
+						cfg := *c.cfg
+						o := withPolicy(t, Open(t, database.Name), c.store, hooks.RecordRaw, &cfg)
+						o.have(t, &Venture{ID: "v1", WorkspaceID: "w1"}, &Step{ID: "s1", WorkspaceID: "w1", VentureID: "v1"})
+						o.clock.next()
+						require.NoError(t, w.write(o.db.WithContext(o.ctx)))
+						require.Zero(t, o.database.SQL().Stats().InUse)
+						require.Equal(t, w.want, say(eventsSince(t, o.store, "w1", o.clock.Now())))
+					})
+				}
+			})
+		})
+	}
+}
+
+func TestRawSQLIsRefusedIfThePolicySaysSo(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		o := withPolicy(t, database, storeInDatabase, hooks.RefuseRaw)
+		db := o.db.WithContext(o.ctx)
+		for name, write := range map[string]func() error{
+			"Exec":          func() error { return db.Exec("UPDATE words SET name = 'canary'").Error },
+			"Raw with Scan": func() error { return db.Raw("DELETE FROM words RETURNING id").Scan(new(string)).Error },
+			"Raw with Find": func() error { return db.Raw("DELETE FROM words RETURNING id").Find(&[]Word{}).Error },
+			"Raw with Row": func() error {
+				rows, err := db.Raw("DELETE FROM words RETURNING id").Rows()
+				if rows != nil {
+					defer rows.Close()
+					return errors.Join(err, rows.Err())
+				}
+				return err
+			},
+			"a join table":            func() error { return db.Exec("DELETE FROM `entry_words`").Error },
+			"a name of another case":  func() error { return db.Exec("delete from WORDS").Error },
+			"what follows a SELECT":   func() error { return db.Exec("SELECT 1; DELETE FROM words").Error },
+			"what follows a deletion": func() error { return db.Exec("DELETE FROM firms").Error },
+		} {
+			if name == "a join table" && database.Name == "postgres" {
+				continue // which quotes otherwise
+			}
+			err := write()
+			require.ErrorIs(t, err, hooks.ErrRawSQL, name)
+			require.NotContains(t, err.Error(), "canary")
+		}
+		var n int64
+		require.NoError(t, db.Model(&Word{}).Count(&n).Error)
+		require.EqualValues(t, 2, n)
+		require.Zero(t, database.SQL().Stats().InUse)
+
+		require.NoError(t, db.Exec("UPDATE strays SET name = 'n'").Error)
+		require.NoError(t, db.Raw("SELECT count(*) FROM words").Scan(&n).Error)
+		require.NoError(t, db.Model(&Word{ID: "x1"}).Update("name", "by GORM").Error)
+		require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
+			return errors.Join(tx.SavePoint("sp").Error, tx.RollbackTo("sp").Error)
+		}))
+		require.Len(t, eventsSince(t, o.store, "w1", o.clock.Now()), 1)
+	})
+}
+
+// Renamed is [Word] with another column and another type of an old one.
+type Renamed struct {
+	ID          string `gorm:"primaryKey;size:20"`
+	WorkspaceID string `gorm:"size:30;not null;default:'w'"`
+	Name        string `gorm:"size:90"`
+	Color       string `gorm:"size:5;default:'red'"`
+}
+
+// TableName makes it the same table.
+func (Renamed) TableName() string { return "words" }
+
+func TestTheMigratorsOwnStatementsAreNotRefused(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		o := withPolicy(t, database, storeInDatabase, hooks.RefuseRaw)
+		db := o.db.WithContext(o.ctx)
+		require.NoError(t, db.AutoMigrate(officeTables()...))
+		require.NoError(t, db.AutoMigrate(&Renamed{}))
+		require.NoError(t, db.Migrator().AlterColumn(&Renamed{}, "Name"))
+		require.NoError(t, db.Migrator().DropColumn(&Renamed{}, "Color"))
+		require.NoError(t, db.Migrator().DropTable(&Vault{}))
+	})
+}
+
+func TestRawSQLMayBeAllowed(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		o := withPolicy(t, database, storeInDatabase, hooks.AllowRaw)
+		db := o.db.WithContext(o.ctx)
+		require.NoError(t, db.Exec("UPDATE words SET name = 'n'").Error)
+		require.Empty(t, eventsSince(t, o.store, "w1", o.clock.Now()))
+	})
+}
+
+func TestRawSQLAndItsEventAreAtomic(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		o := withPolicy(t, database, storeInDatabase, hooks.RecordRaw)
+		require.NoError(t, o.raw.Exec("DROP TABLE audit_events").Error)
+		db := o.db.WithContext(o.ctx)
+		require.ErrorIs(t, db.Exec("DELETE FROM words").Error, audit.ErrAuditFailed)
+		require.ErrorIs(t, db.Raw("DELETE FROM words RETURNING id").Find(&[]Word{}).Error, audit.ErrAuditFailed)
+		require.ErrorIs(t, db.Raw("DELETE FROM words RETURNING id").Scan(new(string)).Error, audit.ErrAuditFailed)
+		var n int64
+		require.NoError(t, o.raw.Model(&Word{}).Count(&n).Error)
+		require.EqualValues(t, 2, n)
+		require.Zero(t, database.SQL().Stats().InUse)
+	})
+}
