@@ -268,7 +268,9 @@ func (c *classifier) refs(i int, until ...string) (refs []written, end int) {
 				i++
 			}
 			if a := c.at(i); a.kind == quotedToken || a.kind == wordToken && !a.isOne(until) && !a.isOne(notAliases) {
-				refs[len(refs)-1].alias = a.text
+				if refs[len(refs)-1].alias = a.text; a.kind == wordToken && c.dialect == "postgres" {
+					refs[len(refs)-1].alias = strings.ToLower(a.text)
+				}
 				i++
 			}
 			continue
