@@ -1,0 +1,3 @@
+DROP TRIGGER IF EXISTS {no_update};
+
+DROP TRIGGER IF EXISTS {no_delete};

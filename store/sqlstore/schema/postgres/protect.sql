@@ -1,0 +1,22 @@
+-- Refuses to change and to delete events. A transaction may delete them once it
+-- has set {switch} to its own number: what is set for a session,
+-- a role or a database is never that number.
+CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_OP = 'UPDATE' THEN
+		RAISE insufficient_privilege USING MESSAGE = '{changed}';
+	ELSIF TG_OP = 'DELETE' AND current_setting('{switch}', true) = txid_current()::text THEN
+		RETURN NULL; -- goes on
+	END IF;
+	RAISE insufficient_privilege USING MESSAGE = '{deleted}';
+END $$;
+
+-- A trigger that is there is left alone, since replacing it waits for all who
+-- use the table; one that was disabled is made anew.
+DO $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '{events}'::regclass AND tgname = '{trigger_name}' AND tgenabled <> 'D') THEN
+		DROP TRIGGER IF EXISTS {trigger} ON {events};
+		CREATE TRIGGER {trigger} BEFORE UPDATE OR DELETE OR TRUNCATE ON {events} FOR EACH STATEMENT EXECUTE FUNCTION {function}();
+	END IF;
+END $$;

@@ -1,0 +1,3 @@
+DROP TRIGGER IF EXISTS {trigger} ON {events};
+
+DROP FUNCTION IF EXISTS {function}();

@@ -1,0 +1,7 @@
+DROP TRIGGER IF EXISTS {no_update};
+
+DROP TRIGGER IF EXISTS {no_delete};
+
+DROP TRIGGER IF EXISTS {no_replace};
+
+DROP TABLE IF EXISTS {switch};
