@@ -133,24 +133,28 @@ func (p *Plugin) constraints(ctx context.Context, tx audit.DBTX) (*catalogue, er
 	if err != nil {
 		return nil, fmt.Errorf("read the database's foreign keys: %w", err)
 	}
-	c, err := p.arrange(ctx, tx, keys)
+	tables := p.known()
+	c, err := p.arrange(ctx, tx, keys, tables)
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range p.tables {
-		if t.entity != nil {
+	for _, t := range tables {
+		if t != nil && t.entity != nil {
 			t.entity.dependents.Store(len(c.dependents[t]) > 0)
 		}
 	}
 	p.catalogue.Store(c)
+	if len(p.known()) != len(tables) {
+		p.catalogue.Store(nil) // another was met meanwhile
+	}
 	return c, nil
 }
 
 // arrange finds out which of the keys matter: those by which deleted rows take
 // recorded ones along or change them.
-func (p *Plugin) arrange(ctx context.Context, tx audit.DBTX, keys []foreignKey) (*catalogue, error) {
-	byName := make(map[string]*table, len(p.tables))
-	for name, t := range p.tables {
+func (p *Plugin) arrange(ctx context.Context, tx audit.DBTX, keys []foreignKey, recorded map[string]*table) (*catalogue, error) {
+	byName := make(map[string]*table, len(recorded))
+	for name, t := range recorded {
 		byName[p.dialect.fold(name)] = t
 	}
 	registered := func(r relation) *table {

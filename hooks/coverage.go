@@ -93,8 +93,8 @@ func Coverage(ctx context.Context, db *gorm.DB) (CoverageReport, error) {
 		c.follow(constraints.dependents[t])
 		report = append(report, c)
 	}
-	for _, t := range p.tables {
-		if found[t] {
+	for _, t := range p.known() {
+		if t == nil || found[t] {
 			continue
 		}
 		found[t] = true

@@ -58,7 +58,7 @@ func Exec(db *gorm.DB, sql string, args ...any) (rowsAffected int64, err error) 
 	if err != nil {
 		return 0, err
 	}
-	t := p.tables[sch.Table]
+	t := p.known()[sch.Table]
 	if t == nil || t.entity == nil {
 		return 0, fmt.Errorf("audit: model %s is not registered; add hooks.Model[%s], or use db.Exec", sch.Name, sch.Name)
 	}

@@ -30,6 +30,7 @@ type Plugin struct {
 	joins      []*join
 	changeSets changeSets
 	catalogue  atomic.Pointer[catalogue] // nil until it is needed
+	all        *everything               // nil if only registered models are recorded
 }
 
 var _ gorm.Plugin = (*Plugin)(nil)
@@ -68,6 +69,12 @@ func (p *Plugin) Initialize(db *gorm.DB) (err error) {
 	if err := p.register(db, s); err != nil {
 		p.tables = nil
 		return err
+	}
+	if p.all = s.all; p.all != nil {
+		if err := p.all.start(db, p.tables); err != nil {
+			p.tables = nil
+			return err
+		}
 	}
 	if err := p.connect(ctx, db, s.separate); err != nil {
 		p.tables = nil
@@ -232,7 +239,12 @@ func (p *Plugin) addCallbacks(db *gorm.DB) error {
 
 // tableOf finds the table of a statement among those registered; nil if it is
 // not among them, which costs a look-up.
-func (p *Plugin) tableOf(stmt *gorm.Statement) *table { return p.tables[tableName(stmt)] }
+func (p *Plugin) tableOf(stmt *gorm.Statement) *table {
+	if t := p.tables[tableName(stmt)]; t != nil {
+		return t
+	}
+	return p.meet(stmt)
+}
 
 // tableName is the name of a statement's table.
 func tableName(stmt *gorm.Statement) string {
@@ -328,8 +340,10 @@ func (p *Plugin) raw(db *gorm.DB) {
 	p.beforeRaw(db)
 	switch word, _, _ := strings.Cut(strings.TrimSpace(text), " "); strings.ToUpper(word) {
 	case "ALTER", "CREATE", "DROP", "RENAME":
-		for _, t := range p.tables {
-			t.layout.Store(nil)
+		for _, t := range p.known() {
+			if t != nil {
+				t.layout.Store(nil)
+			}
 		}
 		p.catalogue.Store(nil)
 	}

@@ -16,6 +16,7 @@ type settings struct {
 	models   []*modelOptions
 	separate bool
 	raw      RawPolicy
+	all      *everything
 }
 
 // ModelOption says something of one model, as a struct tag would. It is for

@@ -146,16 +146,17 @@ func (c *catalogue) reached(t *table, seen map[*table]bool, f func(*table)) {
 
 // named finds a registered table by its name in SQL.
 func (p *Plugin) named(name string) *table {
-	if t := p.tables[name]; t != nil {
+	tables := p.known()
+	if t := tables[name]; t != nil {
 		return t
 	}
 	_, last, qualified := cutLast(name)
-	if t := p.tables[last]; t != nil && (!qualified || !strings.Contains(t.name, ".")) {
+	if t := tables[last]; t != nil && (!qualified || !strings.Contains(t.name, ".")) {
 		return t
 	}
 	if p.dialect.name != "postgres" {
-		for known, t := range p.tables {
-			if strings.EqualFold(known, name) || strings.EqualFold(known, last) {
+		for known, t := range tables {
+			if t != nil && (strings.EqualFold(known, name) || strings.EqualFold(known, last)) {
 				return t
 			}
 		}

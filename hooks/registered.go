@@ -25,8 +25,9 @@ type Registration struct {
 // there are none.
 func (p *Plugin) Registered() []Registration {
 	var all []Registration
-	for name, t := range p.tables {
+	for name, t := range p.known() {
 		switch {
+		case t == nil: // met, and not to be recorded
 		case name != t.name: // the same without its database schema
 		case t.join != nil:
 			all = append(all, Registration{Table: name, Type: t.join.owner.kind, Relation: t.join.field})

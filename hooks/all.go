@@ -1,0 +1,144 @@
+package hooks
+
+import (
+	"errors"
+	"maps"
+	"reflect"
+	"sync"
+	"sync/atomic"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
+
+	"github.com/gormtrail/audit"
+)
+
+// All records every model that GORM writes, under the name of its table as entity
+// type, except those given: models, or names of tables. It is for programs that
+// want a trail before they have thought about each model. Those registered by
+// [Model] keep their types and options; tags mean what they mean there, but
+// there are no rules of [Cascade].
+//
+// A model is met at the first statement on it in the process, and with it those
+// that its relations lead to. So what the database itself changes in tables that
+// no model met so far leads to is not recorded. Rows of a join table have events
+// of their own, unless the model that declares the relation is registered. A
+// statement on a table alone, without a model, is recorded once a model of the
+// table was met. What has no primary key cannot be recorded. [Coverage] tells what
+// is.
+//
+// A store's own tables, audit_events and those that begin so, are passed over; one
+// of another name is to be named as an exception if it has a model. Using the plugin fails for an exception that is no model and no name.
+func All(except ...any) Option {
+	return func(s *settings) error {
+		s.all = &everything{except: map[string]bool{}}
+		for _, own := range []string{"", "_settings", "_schema", "_purge"} {
+			s.all.except["audit_events"+own] = true
+		}
+		for _, e := range except {
+			if e == nil {
+				return errors.New("audit: hooks.All got a nil exception; name a model or a table")
+			}
+			s.all.models = append(s.all.models, e)
+		}
+		return nil
+	}
+}
+
+// everything is the tables that are met at run time. They are found without a
+// lock: the map is never changed, but replaced by a larger one.
+type everything struct {
+	models []any // that are excepted
+	except map[string]bool
+
+	mu     sync.Mutex // guards replacing
+	tables atomic.Pointer[map[string]*table]
+}
+
+// start takes in the tables that are registered and the exceptions.
+func (a *everything) start(db *gorm.DB, tables map[string]*table) error {
+	for _, m := range a.models {
+		if name, ok := m.(string); ok {
+			a.except[name] = true
+			continue
+		}
+		if v := reflect.ValueOf(m); v.Kind() != reflect.Pointer {
+			p := reflect.New(v.Type())
+			p.Elem().Set(v)
+			m = p.Interface()
+		}
+		sch, err := parse(db, m)
+		if err != nil {
+			return err
+		}
+		a.except[sch.Table] = true
+	}
+	a.tables.Store(&tables)
+	return nil
+}
+
+// known is all tables that are recorded, by name. It must not be changed.
+func (p *Plugin) known() map[string]*table {
+	if p.all == nil {
+		return p.tables
+	}
+	return *p.all.tables.Load()
+}
+
+// meet returns the table of a statement that was not registered; nil if it is not
+// to be recorded.
+func (p *Plugin) meet(stmt *gorm.Statement) *table {
+	if p.all == nil {
+		return nil
+	}
+	name := tableName(stmt)
+	if t, met := p.known()[name]; met || stmt.Schema == nil || p.all.except[name] {
+		return t
+	}
+	p.all.mu.Lock()
+	defer p.all.mu.Unlock()
+	tables := maps.Clone(p.known())
+	p.introduce(tables, name, stmt.Schema)
+	p.all.tables.Store(&tables)
+	p.catalogue.Store(nil) // it knows only of those that were recorded before
+	return tables[name]
+}
+
+// introduce adds a table, and those that its model leads to. What cannot be
+// recorded is remembered as nil.
+func (p *Plugin) introduce(tables map[string]*table, name string, sch *schema.Schema) {
+	if _, met := tables[name]; met || p.all.except[name] {
+		return
+	}
+	tables[name] = nil
+	if t, err := newTable(sch); err == nil {
+		t.name = name
+		o := &modelOptions{kind: audit.EntityType(name)}
+		if _, err := newEntity(t, o); err == nil {
+			tables[name] = t
+		}
+	}
+	for _, rel := range sch.Relationships.Relations {
+		if rel.JoinTable != nil {
+			p.introduce(tables, rel.JoinTable.Table, rel.JoinTable)
+		}
+		if rel.FieldSchema != nil {
+			p.introduce(tables, rel.FieldSchema.Table, rel.FieldSchema)
+		}
+	}
+	if t := tables[name]; t != nil {
+		t.entity.refer(tables)
+	}
+}
+
+// refer finds the foreign keys whose labels are recorded, among GORM's relations.
+func (e *entity) refer(tables map[string]*table) {
+	for _, rel := range e.table.schema.Relationships.BelongsTo {
+		if len(rel.References) == 1 && rel.References[0].PrimaryKey != nil && rel.Polymorphic == nil {
+			ref := rel.References[0]
+			if r, ok := newReference(ref.ForeignKey.DBName, ref.PrimaryKey.DBName, rel.FieldSchema, tables); ok {
+				e.references = append(e.references, r)
+			}
+		}
+	}
+}
