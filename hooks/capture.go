@@ -41,6 +41,8 @@ type capture struct {
 	complete bool // after is read already
 	fallout  []*fallout
 
+	keys [][]any // of the rows that an INSERT has returned, if they are to be read again
+
 	// Of an upsert:
 	sets    [][]string // of columns on which it may hit a row
 	existed bool       // whether the row at hand was there before
@@ -58,16 +60,18 @@ const (
 // ExecContext implements gorm.ConnPool.
 func (c *capture) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
 	if err := c.open(ctx, text); err != nil {
-		return nil, failed(err)
+		return nil, c.note(err)
 	}
 	if text, ok := c.updateFrom(text); ok {
-		return c.execUpdateFrom(ctx, text, args)
+		result, err := c.execUpdateFrom(ctx, text, args)
+		return result, c.note(err)
 	}
 	if err := c.prepare(ctx); err != nil {
-		return nil, failed(err)
+		return nil, c.note(err)
 	}
 	if c.canReturn() {
-		return c.execReturning(ctx, text, args)
+		result, err := c.execReturning(ctx, text, args)
+		return result, c.note(err)
 	}
 	result, err := c.ConnPool.ExecContext(ctx, text, args...)
 	c.ran = err == nil
@@ -78,17 +82,27 @@ func (c *capture) ExecContext(ctx context.Context, text string, args ...any) (sq
 // images can be read only after it has scanned them.
 func (c *capture) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	if err := c.open(ctx, text); err != nil {
-		return nil, failed(err)
+		return nil, c.note(err)
 	}
 	if err := c.prepare(ctx); err != nil {
-		return nil, failed(err)
+		return nil, c.note(err)
 	}
 	if c.kind == inserting && c.wantsRows() && !c.mayReplace() {
-		return c.insertReturning(ctx, text, args)
+		rows, err := c.insertReturning(ctx, text, args)
+		return rows, c.note(err)
 	}
 	rows, err := c.ConnPool.QueryContext(ctx, text, args...)
 	c.ran = err == nil
 	return rows, err
+}
+
+// note keeps an error of recording that GORM is given as the statement's; others
+// are the database's own, as they are without us.
+func (c *capture) note(err error) error {
+	if errors.Is(err, audit.ErrAuditFailed) {
+		c.db.InstanceSet(failure, err)
+	}
+	return err
 }
 
 // open finds out what the statement is going to do.
@@ -106,18 +120,21 @@ func (c *capture) open(ctx context.Context, text string) (err error) {
 	case deleting:
 		c.assigned = func(string) bool { return false }
 	default:
-		return fmt.Errorf("a statement on table %q is neither INSERT, UPDATE nor DELETE", c.table.name)
+		return failed(fmt.Errorf("a statement on table %q is neither INSERT, UPDATE nor DELETE", c.table.name))
 	}
 	return nil
 }
 
-// prepare reads what has to be known before the statement runs.
+// prepare reads what has to be known before the statement runs. Where that takes
+// the statement's own conditions, what is wrong with these shows here first, and
+// the error is the statement's.
 func (c *capture) prepare(ctx context.Context) (err error) {
 	defer recovered(&err)
 	switch c.kind {
 	case inserting:
 		if c.mayConflict() {
 			c.before, err = c.selectConflicting(ctx)
+			err = failed(err)
 		}
 	case updating:
 		c.before, err = c.selectMatching(ctx)
@@ -129,6 +146,7 @@ func (c *capture) prepare(ctx context.Context) (err error) {
 			return err
 		}
 		c.fallout, err = c.readFallout(ctx, c.table, c.layout, c.before, seenRows{})
+		err = failed(err)
 	}
 	return err
 }
@@ -201,7 +219,7 @@ func (c *capture) execReturning(ctx context.Context, text string, args []any) (_
 		err = scanRows(ctx, c.tx, text+" RETURNING "+c.returned(), args, func() { c.addReturned(r.image()) }, r, c.existedDest()...)
 	} else {
 		var images []image
-		images, err = query(ctx, c.tx, c.layout, c.assigned, text+" RETURNING "+c.layout.listFor(c.assigned), args)
+		images, err = query(ctx, c.tx, c.layout, c.assigned, text+" RETURNING "+c.list(), args)
 		if c.kind == deleting {
 			if err == nil && c.before != nil && len(c.before) != len(images) {
 				return nil, failed(errRowsMoved(c.table.name))
@@ -230,6 +248,20 @@ func (n affected) LastInsertId() (int64, error) {
 	return 0, errors.New("audit: the statement has no LastInsertId")
 }
 
+// joinedTables are the further tables that an UPDATE ... FROM joins.
+func (c *capture) joinedTables() (clause.From, bool) {
+	from, ok := c.db.Statement.Clauses["FROM"].Expression.(clause.From)
+	return from, ok && c.kind == updating && len(from.Tables) > 0 && c.plugin.dialect.name != "mysql"
+}
+
+// list is the columns that the statement's images are made of.
+func (c *capture) list() string {
+	if _, joined := c.joinedTables(); joined {
+		return c.layout.qualified(c.assigned)
+	}
+	return c.layout.listFor(c.assigned)
+}
+
 // selectMatching reads, and locks, the rows that an UPDATE or DELETE is going
 // to change, by the very clauses it was built from.
 func (c *capture) selectMatching(ctx context.Context) ([]image, error) {
@@ -239,18 +271,30 @@ func (c *capture) selectMatching(ctx context.Context) ([]image, error) {
 		Context: stmt.Context, Model: stmt.Model, Dest: stmt.Dest, ReflectValue: stmt.ReflectValue,
 	}
 	s.SQL.Grow(400)
-	_, _ = s.WriteString("SELECT " + c.layout.listFor(c.assigned) + " FROM ")
-	s.WriteQuoted(clause.Table{Name: clause.CurrentTable})
-	_ = s.WriteByte(' ')
-	if _, ok := stmt.Clauses["ORDER BY"]; ok && c.plugin.dialect.name == "mysql" {
-		s.Build("WHERE", "ORDER BY", "LIMIT")
-	} else if c.plugin.dialect.name == "mysql" {
-		s.Build("WHERE", "LIMIT")
-	} else {
-		s.Build("WHERE") // others have neither in an UPDATE or DELETE
+	d := c.plugin.dialect
+	lock, clauses := d.lock, []string{"WHERE"} // most have neither order nor limit in an UPDATE or DELETE
+	if d.name == "mysql" {
+		clauses = []string{"WHERE", "ORDER BY", "LIMIT"}
 	}
-	_, _ = s.WriteString(c.plugin.dialect.lock)
-	return query(ctx, c.tx, c.layout, c.assigned, s.SQL.String(), s.Vars)
+	from, joined := c.joinedTables()
+	if joined {
+		_, _ = s.WriteString("SELECT " + c.list() + " FROM " + d.quote(c.table.name) + ",")
+		from.Build(s)
+		if lock != "" {
+			lock += " OF " + d.quote(c.layout.table)
+		}
+	} else {
+		_, _ = s.WriteString("SELECT " + c.list() + " FROM ")
+		s.WriteQuoted(clause.Table{Name: clause.CurrentTable})
+	}
+	_ = s.WriteByte(' ')
+	s.Build(clauses...)
+	_, _ = s.WriteString(lock)
+	found, err := query(ctx, c.tx, c.layout, c.assigned, s.SQL.String(), s.Vars)
+	if joined {
+		found = once(found) // a row may be joined with several
+	}
+	return found, err
 }
 
 // setsKey reports whether an UPDATE assigns a column of the primary key.
@@ -266,7 +310,7 @@ func (c *capture) finish(ctx context.Context) (err error) {
 	if !c.ran {
 		return nil
 	}
-	if c.kind != inserting && !c.complete && c.db.RowsAffected > int64(len(c.before)) {
+	if c.kind != inserting && !c.complete && c.db.Error == nil && c.db.RowsAffected > int64(len(c.before)) {
 		return errRowsMoved(c.table.name)
 	}
 	switch {
@@ -276,6 +320,10 @@ func (c *capture) finish(ctx context.Context) (err error) {
 		}
 	case c.complete:
 		if c.kind == inserting && c.mayConflict() {
+			err = c.settleUpsert()
+		}
+	case c.keys != nil:
+		if c.after, err = c.selectByKeys(ctx, c.keys); err == nil {
 			err = c.settleUpsert()
 		}
 	case c.kind == inserting:

@@ -512,7 +512,7 @@ func (c *capture) addChanged(ctx context.Context, f *fallout) error {
 	for i := range f.rows {
 		values[i] = f.rows[i].args
 	}
-	after, err := f.table.selectBy(ctx, c.plugin.dialect, c.tx, f.layout, nil, f.table.keys, values, "")
+	after, err := f.table.selectBy(ctx, c.plugin.dialect, c.tx, f.layout, nil, f.table.keys, values, c.plugin.dialect.again)
 	if err != nil {
 		return err
 	}

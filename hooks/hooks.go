@@ -27,6 +27,7 @@ type Plugin struct {
 	policy     RawPolicy
 	dialect    dialect
 	tables     map[string]*table // by name, with and without the database schema
+	names      names
 	joins      []*join
 	changeSets changeSets
 	catalogue  atomic.Pointer[catalogue] // nil until it is needed
@@ -69,6 +70,13 @@ func (p *Plugin) Initialize(db *gorm.DB) (err error) {
 	if err := p.register(db, s); err != nil {
 		p.tables = nil
 		return err
+	}
+	if p.names, err = p.dialect.namesOf(ctx, db); err != nil {
+		p.tables = nil
+		return err
+	}
+	for _, t := range p.tables {
+		p.names.add(t)
 	}
 	if p.all = s.all; p.all != nil {
 		if err := p.all.start(db, p.tables); err != nil {
@@ -212,19 +220,19 @@ func (p *Plugin) addCallbacks(db *gorm.DB) error {
 	create, update, del := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
 	raw, query, row := db.Callback().Raw(), db.Callback().Query(), db.Callback().Row()
 	return errors.Join(
-		create.Before("gorm:before_create").Register("audit:begin", p.begin),
+		create.Before("gorm:save_before_associations").Register("audit:begin", p.begin),
 		create.Before("gorm:create").Register("audit:before", p.before),
 		create.Before("gorm:save_after_associations").Register("audit:after", p.after),
 		create.Before("gorm:after_create").Register("audit:write", p.write),
 		create.After("*").Register("audit:end", p.end),
 
-		update.Before("gorm:setup_reflect_value").Register("audit:begin", p.begin),
+		update.Before("gorm:save_before_associations").Register("audit:begin", p.begin),
 		update.Before("gorm:update").Register("audit:before", p.before),
 		update.Before("gorm:save_after_associations").Register("audit:after", p.after),
 		update.Before("gorm:after_update").Register("audit:write", p.write),
 		update.After("*").Register("audit:end", p.end),
 
-		del.Before("gorm:before_delete").Register("audit:begin", p.beginDelete),
+		del.Before("gorm:delete_before_associations").Register("audit:begin", p.beginDelete),
 		del.Before("gorm:delete").Register("audit:before", p.beforeDelete),
 		del.Before("gorm:after_delete").Register("audit:after", func(db *gorm.DB) { p.after(db); p.write(db) }),
 		del.After("*").Register("audit:end", p.end),
@@ -240,23 +248,11 @@ func (p *Plugin) addCallbacks(db *gorm.DB) error {
 // tableOf finds the table of a statement among those registered; nil if it is
 // not among them, which costs a look-up.
 func (p *Plugin) tableOf(stmt *gorm.Statement) *table {
-	if t := p.tables[tableName(stmt)]; t != nil {
+	if t := p.names.find(tableName(stmt)); t != nil {
 		return t
 	}
 	return p.meet(stmt)
 }
-
-// tableName is the name of a statement's table.
-func tableName(stmt *gorm.Statement) string {
-	if stmt.TableExpr == nil {
-		return stmt.Table
-	}
-	// "tags AS g", `"public"."tags"`: the statement's Table may be an alias.
-	name, _, _ := strings.Cut(strings.TrimSpace(stmt.TableExpr.SQL), " ")
-	return unquote.Replace(name)
-}
-
-var unquote = strings.NewReplacer("`", "", `"`, "", "[", "", "]", "")
 
 // before puts a capture in the place of the statement's connection.
 func (p *Plugin) before(db *gorm.DB) {
@@ -279,38 +275,64 @@ func (p *Plugin) capture(db *gorm.DB, t *table) {
 	stmt.ConnPool = c
 }
 
-// after takes the capture out again and reads what the statement has done.
+// after takes the capture out again and reads what the statement has done. It
+// does so after an error, too, if the statement had run: the application may go
+// on in its transaction and commit what is there.
 func (p *Plugin) after(db *gorm.DB) {
 	c, ok := db.Statement.ConnPool.(*capture)
 	if !ok {
 		return
 	}
 	db.Statement.ConnPool = c.ConnPool
-	if db.Error != nil {
-		return
-	}
 	finish := c.finish
 	if c.table.bystander() {
 		finish = c.finishBystander
 	}
-	if err := finish(db.Statement.Context); err != nil {
-		_ = db.AddError(failed(err))
-	}
+	p.fail(db, finish(db.Statement.Context))
 }
 
-// write writes the events of a call once its associations are saved.
+// write writes the events of a call once its associations are saved, and ends
+// the transaction that begin has opened.
 func (p *Plugin) write(db *gorm.DB) {
-	u, _ := db.Statement.Context.Value(unitKey{}).(*unit)
-	if u == nil || u.owner != db.Statement {
+	if u, _ := db.Statement.Context.Value(unitKey{}).(*unit); u != nil && u.owner == db.Statement {
+		db.Statement.Context = u.outer
+		u.closed = true
+		p.fail(db, u.flush(u.outer))
+	}
+	p.commit(db)
+}
+
+// failure is where a statement keeps the error of recording.
+const failure = "audit:failure"
+
+// fail makes a statement fail because recording did.
+func (p *Plugin) fail(db *gorm.DB, err error) {
+	if err == nil || db.Error != nil && spoiled(err) {
 		return
 	}
-	db.Statement.Context = u.outer
-	u.closed = true
-	if db.Error != nil {
+	err = failed(err)
+	db.InstanceSet(failure, err)
+	_ = db.AddError(err)
+}
+
+// spoiled reports whether an error says no more than that the transaction has
+// failed before, which PostgreSQL answers to every further statement.
+func spoiled(err error) bool {
+	var state interface{ SQLState() string }
+	return errors.As(err, &state) && state.SQLState() == "25P02"
+}
+
+// end puts the error of recording back to where errors.Is finds it: GORM keeps
+// only the text of an error if the rollback fails as well.
+func (p *Plugin) end(db *gorm.DB) {
+	v, _ := db.InstanceGet(failure)
+	err, ok := v.(error)
+	if !ok {
 		return
 	}
-	if err := u.flush(u.outer); err != nil {
-		_ = db.AddError(failed(err))
+	db.InstanceSet(failure, nil) // a statement may be run again
+	if db.Error != nil && !errors.Is(db.Error, audit.ErrAuditFailed) {
+		db.Error = fmt.Errorf("%w; %w", err, db.Error)
 	}
 }
 
@@ -342,16 +364,16 @@ func (p *Plugin) raw(db *gorm.DB) {
 	case "ALTER", "CREATE", "DROP", "RENAME":
 		for _, t := range p.known() {
 			if t != nil {
-				t.layout.Store(nil)
+				t.forget()
 			}
 		}
 		p.catalogue.Store(nil)
 	}
 }
 
-// failed marks an error as one of recording.
+// failed marks an error as one of recording; nil stays nil.
 func failed(err error) error {
-	if errors.Is(err, audit.ErrAuditFailed) {
+	if err == nil || errors.Is(err, audit.ErrAuditFailed) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", audit.ErrAuditFailed, err)
@@ -361,6 +383,6 @@ func failed(err error) error {
 // the connection of the transaction.
 func recovered(err *error) {
 	if r := recover(); r != nil {
-		*err = fmt.Errorf("recovered from a panic with a %T", r)
+		*err = failed(fmt.Errorf("recovered from a panic with a %T", r))
 	}
 }

@@ -228,27 +228,11 @@ func (p *Plugin) afterRaw(counted bool) func(db *gorm.DB) {
 				_ = db.AddError(failed(err))
 			}
 		}
-		closeRaw(db)
+		p.commit(db)
 		if db.Error == nil {
 			db.Error = missing
 		}
 	}
-}
-
-// closeRaw closes the transaction that was opened for a raw statement.
-func closeRaw(db *gorm.DB) {
-	v, _ := db.InstanceGet(ownTransaction)
-	pool, ok := v.(gorm.ConnPool)
-	if !ok {
-		return
-	}
-	db.InstanceSet(ownTransaction, nil)
-	if db.Error != nil {
-		db.Rollback()
-	} else {
-		db.Commit()
-	}
-	db.Statement.ConnPool = pool
 }
 
 func (p *Plugin) recordExecutions(db *gorm.DB, found []execution, rows int64) (err error) {

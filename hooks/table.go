@@ -104,7 +104,7 @@ func (t *table) load(ctx context.Context, d dialect, tx audit.DBTX) (*layout, er
 	}
 	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+d.quote(t.name)+" WHERE 1=0")
 	if err != nil {
-		return nil, fmt.Errorf("read the columns of table %q: %w", t.name, err)
+		return nil, err // as the statement itself would give it
 	}
 	defer rows.Close()
 	types, err := rows.ColumnTypes()
@@ -208,6 +208,13 @@ func (l *layout) list(mask uint64) string {
 
 // listFor is the list for a statement that sets some columns.
 func (l *layout) listFor(assigned func(string) bool) string { return l.list(l.mask(assigned)) }
+
+// qualified is listFor with the table's name before each column.
+func (l *layout) qualified(assigned func(string) bool) string {
+	var parts []string
+	l.each(l.mask(assigned), l.table, func(_ int, expressions []string) { parts = append(parts, expressions...) })
+	return strings.Join(parts, ",")
+}
 
 // kindOf settles what a column holds from what the database calls its type and
 // from the model's field, if it has one.

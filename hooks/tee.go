@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -35,13 +36,22 @@ func (c *capture) insertReturning(ctx context.Context, text string, args []any) 
 		theirs.keep()
 		c.addReturned(r.image())
 	}
-	if err := rows.Err(); err != nil {
-		return nil, err
+	if theirs.err = rows.Err(); theirs.err != nil {
+		return theirs.open() // GORM meets the error where it does without us: after the rows
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
 	}
 	c.ran, c.complete = true, true
+	if c.plugin.dialect.name == "sqlite" || c.plugin.dialect.name == "mysql" && c.mayConflict() {
+		// SQLite returns rows as they were before its triggers, and MariaDB one
+		// row several times if an upsert names it so: only the keys are sure.
+		c.complete, c.keys = false, make([][]any, len(c.after))
+		for i := range c.after {
+			c.keys[i] = c.after[i].args
+		}
+		c.after = nil
+	}
 	return theirs.open()
 }
 
@@ -54,6 +64,7 @@ type tee struct {
 	current []any
 	rows    [][]driver.Value
 	next    int
+	err     error // follows the rows; nil means their end
 }
 
 // newTee takes all columns of rows but the last ones.
@@ -121,7 +132,7 @@ func (t *tee) Columns() []string { return t.columns }
 // Next implements driver.Rows.
 func (t *tee) Next(dest []driver.Value) error {
 	if t.next == len(t.rows) {
-		return io.EOF
+		return cmp.Or(t.err, io.EOF)
 	}
 	copy(dest, t.rows[t.next])
 	t.next++

@@ -57,17 +57,16 @@ func (p *Plugin) open(db *gorm.DB) {
 	db.InstanceSet(ownTransaction, pool)
 }
 
-// end closes the transaction that begin has opened.
-func (p *Plugin) end(db *gorm.DB) {
-	v, ok := db.InstanceGet(ownTransaction)
-	if !ok {
-		return
-	}
+// commit closes the transaction that begin has opened. Like GORM's own part of
+// such a call it comes before the model's hooks that follow a write, which may
+// fail or panic: no connection is left behind then.
+func (p *Plugin) commit(db *gorm.DB) {
+	v, _ := db.InstanceGet(ownTransaction)
 	pool, ok := v.(gorm.ConnPool)
 	if !ok {
 		return
 	}
-	db.InstanceSet(ownTransaction, false) // a statement may be run again
+	db.InstanceSet(ownTransaction, nil) // a statement may be run again
 	if db.Error != nil {
 		db.Rollback()
 	} else {

@@ -1,0 +1,113 @@
+package dbtest
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// furtherWrites are those whose rows or errors are easily told wrongly.
+func furtherWrites() []operation {
+	return []operation{
+		{name: "upsert on a unique value that the database computes", run: func(db *gorm.DB) outcome {
+			return did(db.Model(&Customer{}).Clauses(onCode(clause.AssignmentColumns([]string{"name"}))).
+				Create(map[string]any{"name": "computed", "code": gorm.Expr("UPPER(?)", "a"), "visits": 1, "rating": 0, "updated_at": opTime}))
+		}},
+		{name: "update where a column is not there", run: func(db *gorm.DB) outcome {
+			return did(db.Model(&Label{}).Where("nope = ?", 1).Update("name", "x"))
+		}},
+		{name: "delete where a column is not there", run: func(db *gorm.DB) outcome {
+			return did(db.Where("nope = ?", 1).Delete(&Crate{}))
+		}},
+		{name: "update by a table name in quotes", run: func(db *gorm.DB) outcome {
+			quoted := `"labels"`
+			if db.Name() == "mysql" {
+				quoted = "`labels`"
+			}
+			return did(db.Table(quoted).Where("id = 1").Updates(map[string]any{"name": "quoted"}))
+		}},
+	}
+}
+
+func TestFurtherWritesAreRecordedExactly(t *testing.T) {
+	t.Parallel()
+	for _, name := range Names() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			exact(t, "further", newWorkshop(t, Open(t, name), storeInDatabase), newWorkshop(t, Open(t, name), nil), furtherWrites())
+		})
+	}
+}
+
+// TestTablesByAllTheirNames must not miss a write for the way in which the
+// table is spelled.
+func TestTablesByAllTheirNames(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		w := newWorkshop(t, database, storeInDatabase)
+		names := []string{"labels AS g", "labels g", "labels  AS  g"}
+		switch database.Name {
+		case "sqlite":
+			names = append(names, "main.labels", `"main"."labels"`, "LABELS", "Labels AS g")
+		case "postgres":
+			names = append(names, database.Namespace+".labels", `"`+database.Namespace+`"."labels"`, "LABELS")
+		case "mysql":
+			names = append(names, database.Namespace+".labels", "`"+database.Namespace+"`.`labels`")
+		}
+		for _, name := range names {
+			t.Run(name, func(t *testing.T) {
+				r := w.do(t, operation{run: func(db *gorm.DB) outcome {
+					return did(db.Table(name).Where("id = ?", 1).Updates(map[string]any{"name": "by name"}))
+				}})
+				if len(r.truth) == 0 {
+					t.Skip("the database knows no such name: ", r.outcome)
+				}
+				require.Empty(t, w.oracle.Compare(r.truth, r.events), r.outcome)
+			})
+		}
+	})
+}
+
+// TestJoinedUpdatesOfPostgres has a FROM beside the table.
+func TestJoinedUpdatesOfPostgres(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t, Open(t, "postgres"), storeInDatabase)
+	r := w.do(t, operation{run: func(db *gorm.DB) outcome {
+		return did(db.Model(&Item{}).Clauses(clause.From{Tables: []clause.Table{{Name: "orders"}}}).
+			Where("orders.id = items.order_id AND orders.name = ?", "one").Update("name", gorm.Expr("orders.name")))
+	}})
+	require.Len(t, r.truth, 2, r.outcome)
+	require.Empty(t, w.oracle.Compare(r.truth, r.events))
+}
+
+// TestUniqueKeysThatGORMDoesNotKnow are hit by upserts, too.
+func TestUniqueKeysThatGORMDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		w := newWorkshop(t, database, storeInDatabase)
+		w.seed(t)
+		require.NoError(t, w.raw.Exec("CREATE UNIQUE INDEX unknown_to_gorm ON labels (name)").Error)
+		on := clause.OnConflict{Columns: []clause.Column{{Name: "name"}}, DoUpdates: clause.Assignments(map[string]any{"name": "hit"})}
+		for name, upsert := range map[string]func(db *gorm.DB) outcome{
+			"updates": func(db *gorm.DB) outcome { return did(db.Clauses(on).Create(&Label{Name: "x"})) },
+			"does nothing": func(db *gorm.DB) outcome {
+				return did(db.Clauses(clause.OnConflict{DoNothing: true}).Create(&[]Label{{Name: "y"}, {Name: "fresh"}}))
+			},
+			"updates by an id of its own": func(db *gorm.DB) outcome { return did(db.Clauses(on).Create(&Label{ID: 4000, Name: "z"})) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				r := w.do(t, operation{run: upsert})
+				require.NotEmpty(t, r.truth, r.outcome)
+				require.Empty(t, w.oracle.Compare(r.truth, r.events), r.outcome)
+			})
+		}
+	})
+}
+
+// TestRacingUpsertsAreRecordedExactly lets upserts meet rows that come and go.
+func TestRacingUpsertsAreRecordedExactly(t *testing.T) {
+	t.Parallel()
+	race(t, insertingIfAbsent, upserting, renaming, deleting, inTransaction)
+}
