@@ -297,6 +297,9 @@ func (p *Plugin) write(db *gorm.DB) {
 	if u, _ := db.Statement.Context.Value(unitKey{}).(*unit); u != nil && u.owner == db.Statement {
 		db.Statement.Context = u.outer
 		u.closed = true
+		if db.Error != nil && len(u.events) > 0 && p.undone(u) {
+			u.drop()
+		}
 		p.fail(db, u.flush(u.outer))
 	}
 	p.commit(db)

@@ -1,8 +1,10 @@
 package hooks
 
 import (
+	"context"
 	"database/sql"
 	"runtime"
+	"strings"
 	"sync"
 	"weak"
 
@@ -73,6 +75,27 @@ func (p *Plugin) commit(db *gorm.DB) {
 		db.Commit()
 	}
 	db.Statement.ConnPool = pool
+}
+
+// undone reports whether the database has rolled a transaction back by itself
+// after an error, as MySQL does after a deadlock. What a connection is told then
+// is no longer in a transaction: events written there would outlive their rows.
+// When in doubt they are dropped, for they tell of a call that has failed.
+func (p *Plugin) undone(u *unit) bool {
+	ctx := context.WithoutCancel(u.outer)
+	switch p.dialect.name {
+	case "mysql":
+		var open bool
+		err := u.tx.QueryRowContext(ctx, "SELECT @@in_transaction").Scan(&open) // MariaDB; MySQL has no such variable
+		return err != nil || !open
+	case "sqlite":
+		if _, err := u.tx.ExecContext(ctx, "BEGIN"); err != nil {
+			return !strings.Contains(err.Error(), "within a transaction")
+		}
+		_, _ = u.tx.ExecContext(ctx, "ROLLBACK") // of what this BEGIN has begun
+		return true
+	}
+	return false
 }
 
 // changeSets remembers the change set of each transaction for as long as the

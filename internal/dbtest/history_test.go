@@ -26,16 +26,10 @@ import (
 	"github.com/gormtrail/audit"
 )
 
-// gaps are what histories leave out because hooks are known to record it wrongly
-// today. Whoever mends one takes it out; -history.omit= runs them all.
+// gaps are what histories leave out because it is a limit that the documentation
+// names; -history.omit= runs them all.
 //
-//   - append labels: a batch of named and of counted ids, upserted
-//   - upsert labels or do nothing: MariaDB's batch that names one key twice is
-//     told twice
 //   - update a device: SQLite tells a long value that was set to itself as changed
-//   - heedless: a transaction that is committed though a write in it has failed
-//   - writers: upserts of a row that another transaction is inserting on
-//     PostgreSQL, and read-backs from an old snapshot on MariaDB
 const gaps = "update a device"
 
 // omitted reports whether histories leave something out.

@@ -89,8 +89,13 @@ var writes = map[string]historyWrite{
 		return db.Select("ID", "Name", "Code").Create(&Customer{ID: a.row(0), Name: a.text(1), Code: code(a[2]), Visits: 7}).Error
 	},
 	"upsert customers on their code": func(db *gorm.DB, a arguments) error {
-		return db.Clauses(onCode(clause.AssignmentColumns([]string{"name", "visits"}))).
-			Create(&[]Customer{{ID: 11, Name: a.text(0), Code: code(a[1])}, {ID: 12, Name: a.text(1), Code: code(a[1] + 1), Visits: a[2]}}).Error
+		customers := []Customer{{ID: 11, Name: a.text(0), Code: code(a[1])}, {ID: 12, Name: a.text(1), Code: code(a[1] + 1), Visits: a[2]}}
+		if db.Name() == "mysql" {
+			// There the first may meet a row by its code and the second the same
+			// row by its id: two changes for the triggers, one for an event.
+			customers = customers[:1]
+		}
+		return db.Clauses(onCode(clause.AssignmentColumns([]string{"name", "visits"}))).Create(&customers).Error
 	},
 	"upsert a customer by an expression": func(db *gorm.DB, a arguments) error {
 		return db.Clauses(onCode(clause.Assignments(map[string]any{"visits": gorm.Expr("customers.visits + 1")}))).
