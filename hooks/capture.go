@@ -60,18 +60,16 @@ const (
 // ExecContext implements gorm.ConnPool.
 func (c *capture) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
 	if err := c.open(ctx, text); err != nil {
-		return nil, c.note(err)
+		return nil, err
 	}
 	if text, ok := c.updateFrom(text); ok {
-		result, err := c.execUpdateFrom(ctx, text, args)
-		return result, c.note(err)
+		return c.execUpdateFrom(ctx, text, args)
 	}
 	if err := c.prepare(ctx); err != nil {
-		return nil, c.note(err)
+		return nil, err
 	}
 	if c.canReturn() {
-		result, err := c.execReturning(ctx, text, args)
-		return result, c.note(err)
+		return c.execReturning(ctx, text, args)
 	}
 	result, err := c.ConnPool.ExecContext(ctx, text, args...)
 	c.ran = err == nil
@@ -82,27 +80,17 @@ func (c *capture) ExecContext(ctx context.Context, text string, args ...any) (sq
 // images can be read only after it has scanned them.
 func (c *capture) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	if err := c.open(ctx, text); err != nil {
-		return nil, c.note(err)
+		return nil, err
 	}
 	if err := c.prepare(ctx); err != nil {
-		return nil, c.note(err)
+		return nil, err
 	}
 	if c.kind == inserting && c.wantsRows() && !c.mayReplace() {
-		rows, err := c.insertReturning(ctx, text, args)
-		return rows, c.note(err)
+		return c.insertReturning(ctx, text, args)
 	}
 	rows, err := c.ConnPool.QueryContext(ctx, text, args...)
 	c.ran = err == nil
 	return rows, err
-}
-
-// note keeps an error of recording that GORM is given as the statement's; others
-// are the database's own, as they are without us.
-func (c *capture) note(err error) error {
-	if errors.Is(err, audit.ErrAuditFailed) {
-		c.db.InstanceSet(failure, err)
-	}
-	return err
 }
 
 // open finds out what the statement is going to do.

@@ -2,6 +2,8 @@ package hooks
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
@@ -302,27 +304,32 @@ func (p *Plugin) write(db *gorm.DB) {
 		}
 		p.fail(db, u.flush(u.outer))
 	}
+	if errors.Is(db.Error, audit.ErrAuditFailed) {
+		db.InstanceSet(failure, db.Error)
+	}
 	p.commit(db)
 }
 
-// failure is where a statement keeps the error of recording.
+// failure is where a statement keeps the error of recording, its own or that of
+// a statement for its associations.
 const failure = "audit:failure"
 
 // fail makes a statement fail because recording did.
 func (p *Plugin) fail(db *gorm.DB, err error) {
-	if err == nil || db.Error != nil && spoiled(err) {
-		return
+	if err == nil || db.Error != nil && hopeless(err) {
+		return // what failed first says why
 	}
-	err = failed(err)
-	db.InstanceSet(failure, err)
-	_ = db.AddError(err)
+	_ = db.AddError(failed(err))
 }
 
-// spoiled reports whether an error says no more than that the transaction has
-// failed before, which PostgreSQL answers to every further statement.
-func spoiled(err error) bool {
+// hopeless reports whether an error says no more than that the transaction
+// cannot be committed any more: PostgreSQL answers so to every statement after
+// one that failed, and so does a connection that is gone.
+func hopeless(err error) bool {
 	var state interface{ SQLState() string }
-	return errors.As(err, &state) && state.SQLState() == "25P02"
+	return errors.As(err, &state) && state.SQLState() == "25P02" ||
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrTxDone) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // end puts the error of recording back to where errors.Is finds it: GORM keeps
