@@ -269,9 +269,22 @@ func kindOfType(t string) (kind, bool) {
 		part string
 		kind kind
 	}{
-		{"json", kindJSON}, {"timestamp", kindTime}, {"datetime", kindTime}, {"blob", kindBytes}, {"binary", kindBytes},
-		{"bytea", kindBytes}, {"decimal", kindNumber}, {"numeric", kindNumber}, {"double", kindNumber}, {"float", kindNumber},
-		{"real", kindNumber}, {"char", kindText}, {"text", kindText}, {"uuid", kindText}, {"int", kindNumber}, {"serial", kindNumber},
+		{"json", kindJSON},
+		{"timestamp", kindTime},
+		{"datetime", kindTime},
+		{"blob", kindBytes},
+		{"binary", kindBytes},
+		{"bytea", kindBytes},
+		{"decimal", kindNumber},
+		{"numeric", kindNumber},
+		{"double", kindNumber},
+		{"float", kindNumber},
+		{"real", kindNumber},
+		{"char", kindText},
+		{"text", kindText},
+		{"uuid", kindText},
+		{"int", kindNumber},
+		{"serial", kindNumber},
 	} {
 		if strings.Contains(t, p.part) {
 			return p.kind, true

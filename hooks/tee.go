@@ -37,7 +37,8 @@ func (c *capture) insertReturning(ctx context.Context, text string, args []any) 
 		c.addReturned(r.image())
 	}
 	if theirs.err = rows.Err(); theirs.err != nil {
-		return theirs.open() // GORM meets the error where it does without us: after the rows
+		// GORM meets the error where it does without us: after the rows.
+		return theirs.open() //nolint:sqlclosecheck // GORM closes what it asked for
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
@@ -52,7 +53,7 @@ func (c *capture) insertReturning(ctx context.Context, text string, args []any) 
 		}
 		c.after = nil
 	}
-	return theirs.open()
+	return theirs.open() //nolint:sqlclosecheck // GORM closes what it asked for
 }
 
 // tee holds rows that were read already, for somebody who wants a *sql.Rows. It
@@ -103,7 +104,7 @@ func (t *tee) open() (*sql.Rows, error) {
 		return nil, errors.Join(failed(err), pool.Close())
 	}
 	if err := pool.Close(); err != nil {
-		return nil, errors.Join(failed(err), rows.Close())
+		return nil, errors.Join(failed(err), rows.Close()) //nolint:sqlclosecheck // else they are GORM's to close
 	}
 	return rows, nil
 }

@@ -37,18 +37,21 @@ func TestNoFaultPartsAChangeFromItsEvents(t *testing.T) {
 		{"sqlite", "sqlite", storeInDatabase, quiet(), nil, AllFaults()},
 		{
 			"sqlite, no default transactions", "sqlite", storeInDatabase, untransacted,
-			[]string{"create with elements", "update", "soft delete", "upsert", "elements replaced in a transaction"}, AllFaults(),
+			[]string{"create with elements", "update", "soft delete", "upsert", "elements replaced in a transaction"},
+			AllFaults(),
 		},
 		{
 			"sqlite, prepared statements", "sqlite", storeInDatabase, prepared,
-			[]string{"create with elements", "bulk update", "transaction with a savepoint"}, AllFaults(),
+			[]string{"create with elements", "bulk update", "transaction with a savepoint"},
+			AllFaults(),
 		},
 		{
 			"sqlite, store in memory", "sqlite", storeInMemory, quiet(),
 			[]string{
 				"create with elements", "delete with what follows", "transaction with a savepoint",
 				"transaction that goes back to its savepoint", "transaction that outlives its savepoint",
-			}, AllFaults(),
+			},
+			AllFaults(),
 		},
 		{"postgres", "postgres", storeInDatabase, quiet(), []string{"upsert", "soft delete", "transaction with a savepoint"}, server},
 		{"postgres, no default transactions, prepared statements", "postgres", storeInDatabase, both, []string{"update"}, server},
@@ -196,12 +199,15 @@ func TestTheFaultyDriverCountsEveryCall(t *testing.T) {
 			left  int // rows that are there afterwards
 			fails bool
 		}{
-			{FaultError, 3, 1, true}, {FaultError, 4, 1, true},
+			{FaultError, 3, 1, true},
+			{FaultError, 4, 1, true},
 			{FaultLostBefore, 1, 2, false}, // database/sql begins on another connection
-			{FaultLostBefore, 3, 2, true}, {FaultLostBefore, 4, 2, true},
+			{FaultLostBefore, 3, 2, true},
+			{FaultLostBefore, 4, 2, true},
 			{FaultLostAfter, 3, 2, true},
 			{FaultLostAfter, 4, 3, true}, // committed, and nobody knows
-			{FaultConflict, 3, 3, true}, {FaultConflict, 4, 3, true},
+			{FaultConflict, 3, 3, true},
+			{FaultConflict, 4, 3, true},
 		} {
 			faults.Arm(c.at, c.fault, func() {})
 			err := insert(fmt.Sprint(i + 2))

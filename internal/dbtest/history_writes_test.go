@@ -272,8 +272,16 @@ var writes = map[string]historyWrite{
 	},
 	"update a device": func(db *gorm.DB, a arguments) error {
 		return db.Model(&Device{ID: deviceID(byte(a[0] % 4))}).Updates([]map[string]any{
-			{"secret": a.text(2)}, {"cache": a.text(2)}, {"photo": nil}, {"photo": []byte{0xff, byte(a[2])}}, {"nickname": nil}, {"nickname": a.text(2)},
-			{"settings": document(a[2])}, {"weight": "1.23456", "ratio": 1e-7}, {"seen": a.time(2)}, {"photo": []byte(strings.Repeat("p", audit.MaxValueBytes+a[2]))},
+			{"secret": a.text(2)},
+			{"cache": a.text(2)},
+			{"photo": nil},
+			{"photo": []byte{0xff, byte(a[2])}},
+			{"nickname": nil},
+			{"nickname": a.text(2)},
+			{"settings": document(a[2])},
+			{"weight": "1.23456", "ratio": 1e-7},
+			{"seen": a.time(2)},
+			{"photo": []byte(strings.Repeat("p", audit.MaxValueBytes+a[2]))},
 		}[a[1]]).Error
 	},
 
