@@ -277,6 +277,10 @@ func (c *capture) selectMatching(ctx context.Context) ([]image, error) {
 	}
 	_ = s.WriteByte(' ')
 	s.Build(clauses...)
+	if d.name == "postgres" && !joined {
+		// Two that lock the same rows must not wait for each other.
+		_, _ = s.WriteString(" ORDER BY " + d.list(c.table.keys))
+	}
 	_, _ = s.WriteString(lock)
 	found, err := query(ctx, c.tx, c.layout, c.assigned, s.SQL.String(), s.Vars)
 	if joined {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
 
 	"github.com/gormtrail/audit"
 	"github.com/gormtrail/audit/hooks"
@@ -19,7 +20,7 @@ type Nickname struct {
 func TestErrorsOfTheDatabaseStayWhatTheyAre(t *testing.T) {
 	t.Parallel()
 	Each(t, func(t *testing.T, d *Database) {
-		db := d.Gorm(t, &gorm.Config{TranslateError: true})
+		db := d.Gorm(t, &gorm.Config{TranslateError: true, Logger: logger.Discard})
 		require.NoError(t, db.AutoMigrate(&Nickname{}))
 		wire(t, db, d, storeInDatabase, nil, []hooks.Option{hooks.Model[Nickname]("nickname")})
 		require.NoError(t, db.Create(&[]Nickname{{ID: "1", Name: "a"}, {ID: "2", Name: "b"}}).Error)
