@@ -311,7 +311,7 @@ func (p *Plugin) beginDelete(db *gorm.DB) {
 		}
 	}
 	if p.deleted(db.Statement) != nil {
-		p.open(db)
+		p.openTransaction(db)
 	}
 }
 

@@ -199,7 +199,7 @@ func (p *Plugin) beforeRaw(db *gorm.DB) {
 		_ = db.AddError(refused(found[0]))
 	default:
 		if _, borrowed := db.Statement.ConnPool.(*sql.Conn); !borrowed {
-			p.open(db)
+			p.openTransaction(db)
 		}
 		db.InstanceSet(rawEvents, found)
 	}

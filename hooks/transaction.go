@@ -41,11 +41,12 @@ const ownTransaction = "audit:transaction"
 // SkipDefaultTransaction: otherwise a change could outlive its event.
 func (p *Plugin) begin(db *gorm.DB) {
 	if p.tableOf(db.Statement) != nil {
-		p.open(db)
+		p.openTransaction(db)
 	}
 }
 
-func (p *Plugin) open(db *gorm.DB) {
+// openTransaction is begin for a statement that is known to need one.
+func (p *Plugin) openTransaction(db *gorm.DB) {
 	if db.Error != nil || db.DryRun || inTransaction(db.Statement.ConnPool) {
 		return
 	}
