@@ -129,31 +129,38 @@ type filterSum [filterSumSize]byte
 // sum is the filter's sum. Every field of Filter goes into it.
 func (f Filter) sum() filterSum {
 	var w summer
-	w.text(f.Workspace)
-	w.time(f.From)
-	w.time(f.To)
-	w.ids(f.IDs)
-	list(&w, f.Actors, func(w *summer, a Actor) { w.text(string(a.kind())); w.text(a.ID) })
-	list(&w, f.Actions, func(w *summer, a Action) {
-		w.text(string(a.Type))
-		w.text(string(a.Operation))
-		w.text(string(a.Ownership))
-		list(w, a.Origins, func(w *summer, o Origin) { w.text(string(o)) })
-	})
-	list(&w, f.Types, func(w *summer, t EntityType) { w.text(string(t)) })
-	list(&w, f.Entities, func(w *summer, e Entity) { w.text(string(e.Type)); w.text(e.ID) })
-	list(&w, f.Owners, (*summer).text)
-	list(&w, f.Origins, func(w *summer, o Origin) { w.text(string(o)) })
-	list(&w, f.Fields, (*summer).text)
-	w.ids(f.Causes)
-	w.ids(f.ChangeSets)
-	w.text(lowerASCII(f.Text))
+	w.filter(f)
 	digest := sha256.Sum256(w.b)
 	return filterSum(digest[:])
 }
 
 // summer writes values so that no two sequences of them give the same bytes.
 type summer struct{ b []byte }
+
+func (w *summer) filter(f Filter) {
+	w.text(f.Workspace)
+	w.time(f.From)
+	w.time(f.To)
+	w.ids(f.IDs)
+	list(w, f.Actors, func(w *summer, a Actor) { w.text(string(a.kind())); w.text(a.ID) })
+	list(w, f.Actions, func(w *summer, a Action) {
+		w.text(string(a.Type))
+		w.text(string(a.Operation))
+		w.text(string(a.Ownership))
+		list(w, a.Origins, func(w *summer, o Origin) { w.text(string(o)) })
+	})
+	list(w, f.Types, func(w *summer, t EntityType) { w.text(string(t)) })
+	list(w, f.Entities, func(w *summer, e Entity) { w.text(string(e.Type)); w.text(e.ID) })
+	list(w, f.Owners, (*summer).text)
+	list(w, f.Origins, func(w *summer, o Origin) { w.text(string(o)) })
+	list(w, f.Fields, (*summer).text)
+	w.ids(f.Causes)
+	w.ids(f.ChangeSets)
+	w.text(lowerASCII(f.Text))
+	if len(f.Except) > 0 { // nothing for none, so that older cursors stay valid
+		list(w, f.Except, (*summer).filter)
+	}
+}
 
 func (w *summer) text(s string) {
 	w.b = binary.AppendUvarint(w.b, uint64(len(s)))

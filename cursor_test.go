@@ -121,6 +121,7 @@ func everyField() map[string]audit.Filter {
 		"Causes":     {Causes: []uuid.UUID{id(2), id(4)}},
 		"ChangeSets": {ChangeSets: []uuid.UUID{id(3), id(5)}},
 		"Text":       {Text: "apollo"},
+		"Except":     {Except: []audit.Filter{{Types: []audit.EntityType{"tag"}}, {Owners: []string{"18", ""}, Text: "x"}}},
 	}
 }
 

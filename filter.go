@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -47,6 +46,11 @@ type Filter struct {
 	// Text is a part of the record's label. ASCII letters are compared without
 	// regard to case; whether others are is up to the database.
 	Text string
+	// Except leaves out what the other fields ask for: an event is not found
+	// if one of these filters finds it. They have the workspace of the filter
+	// they belong to and name none, ask for something, and leave out nothing
+	// themselves.
+	Except []Filter
 }
 
 // Action is a kind of action: what an event's parts have to be. An empty part
@@ -96,23 +100,62 @@ const maxFilterValues = 1000
 // maxActionOrigins bounds the origins of all actions together.
 const maxActionOrigins = 10 * maxFilterValues
 
+// invalidFilter names what is wrong with a filter.
+func invalidFilter(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrInvalidFilter, fmt.Sprintf(format, args...))
+}
+
 // Validate returns an error that wraps [ErrInvalidFilter] and names the field
 // if the filter cannot be answered. It does not know which entity types and
 // operations exist, for both are open sets; [Catalog.Validate] does.
 func (f Filter) Validate() error {
-	invalid := func(format string, args ...any) error {
-		return fmt.Errorf("%w: %s", ErrInvalidFilter, fmt.Sprintf(format, args...))
-	}
 	if f.Workspace == "" {
-		return invalid("Workspace is empty; every read names its workspace")
+		return invalidFilter("Workspace is empty; every read names its workspace")
 	}
-	if !f.From.IsZero() && !f.To.IsZero() && f.From.After(f.To) {
-		return invalid("From %s is after To %s", f.From.Format(time.RFC3339), f.To.Format(time.RFC3339))
+	for _, n := range f.counts() {
+		if n.count > maxFilterValues {
+			return invalidFilter("%s has %d elements, more than %d", n.field, n.count, maxFilterValues)
+		}
 	}
-	for _, n := range []struct {
-		field string
-		count int
-	}{
+	if err := f.validateValues(""); err != nil {
+		return err
+	}
+	excepted := 0
+	for i, x := range f.Except {
+		field := fmt.Sprintf("Except[%d]", i)
+		switch {
+		case x.Workspace != "":
+			return invalidFilter("%s names a workspace; it has that of its filter", field)
+		case len(x.Except) > 0:
+			return invalidFilter("%s has an Except itself", field)
+		case x.isEmpty():
+			return invalidFilter("%s is empty and would leave out everything", field)
+		}
+		if err := x.validateValues(field + "."); err != nil {
+			return err
+		}
+		excepted += x.values()
+	}
+	if excepted > maxFilterValues {
+		return invalidFilter("Except has %d values, more than %d", excepted, maxFilterValues)
+	}
+	for field, text := range f.texts {
+		if !storable(text) {
+			return invalidFilter("%s holds text that is not valid UTF-8 or has a NUL; no event holds such", field)
+		}
+	}
+	return nil
+}
+
+// fieldCount is the number of elements in a field.
+type fieldCount struct {
+	field string
+	count int
+}
+
+// counts are the numbers of elements in the fields that are lists of values.
+func (f Filter) counts() []fieldCount {
+	return []fieldCount{
 		{"IDs", len(f.IDs)},
 		{"Actors", len(f.Actors)},
 		{"Actions", len(f.Actions)},
@@ -123,10 +166,38 @@ func (f Filter) Validate() error {
 		{"Fields", len(f.Fields)},
 		{"Causes", len(f.Causes)},
 		{"ChangeSets", len(f.ChangeSets)},
-	} {
-		if n.count > maxFilterValues {
-			return invalid("%s has %d elements, more than %d", n.field, n.count, maxFilterValues)
+	}
+}
+
+// values is the number of all that the filter compares with, its workspace
+// aside.
+func (f Filter) values() int {
+	n := 0
+	for _, c := range f.counts() {
+		n += c.count
+	}
+	for _, a := range f.Actions {
+		n += len(a.Origins)
+	}
+	for _, set := range []bool{!f.From.IsZero(), !f.To.IsZero(), f.Text != ""} {
+		if set {
+			n++
 		}
+	}
+	return n
+}
+
+// isEmpty reports whether f asks for nothing, be it in a workspace.
+func (f Filter) isEmpty() bool { return f.values() == 0 && len(f.Except) == 0 }
+
+// validateValues checks what does not depend on other filters. The prefix
+// stands before the names of fields.
+func (f Filter) validateValues(prefix string) error {
+	invalid := func(format string, args ...any) error {
+		return invalidFilter("%s%s", prefix, fmt.Sprintf(format, args...))
+	}
+	if !f.From.IsZero() && !f.To.IsZero() && f.From.After(f.To) {
+		return invalid("From %s is after To %s", f.From.Format(time.RFC3339), f.To.Format(time.RFC3339))
 	}
 	for i, a := range f.Actors {
 		if a.IsZero() {
@@ -157,11 +228,6 @@ func (f Filter) Validate() error {
 	if slices.Contains(f.Fields, "") {
 		return invalid("Fields holds an empty name")
 	}
-	for field, text := range f.texts {
-		if !utf8.ValidString(text) || strings.IndexByte(text, 0) >= 0 {
-			return invalid("%s holds text that is not valid UTF-8 or has a NUL; no event holds such", field)
-		}
-	}
 	return nil
 }
 
@@ -177,7 +243,15 @@ func (f Filter) texts(yield func(field, text string) bool) {
 		each(f.Entities, func(e Entity) bool { return yield("Entities", string(e.Type)) && yield("Entities", e.ID) }) &&
 		each(f.Owners, func(s string) bool { return yield("Owners", s) }) &&
 		each(f.Origins, func(o Origin) bool { return yield("Origins", string(o)) }) &&
-		each(f.Fields, func(s string) bool { return yield("Fields", s) })
+		each(f.Fields, func(s string) bool { return yield("Fields", s) }) &&
+		each(f.Except, func(x Filter) bool {
+			going := true
+			x.texts(func(_, text string) bool {
+				going = yield("Except", text)
+				return going
+			})
+			return going
+		})
 }
 
 // each calls f with every element, until one is refused.
@@ -208,18 +282,29 @@ func (f Filter) stored() Filter {
 			f.Entities[i].ID = cleanID(e.ID)
 		}
 	}
+	if len(f.Except) > 0 {
+		f.Except = slices.Clone(f.Except)
+		for i, x := range f.Except {
+			f.Except[i] = x.stored()
+		}
+	}
 	return f
 }
 
 // Matches reports whether the filter finds the event. Stores that do not
 // translate the filter into a language of their own use it.
 func (f Filter) Matches(e Event) bool {
-	return e.Workspace == f.Workspace &&
-		(f.From.IsZero() || !e.Time.Before(f.From)) &&
+	return e.Workspace == f.Workspace && f.asksFor(&e) &&
+		!slices.ContainsFunc(f.Except, func(x Filter) bool { return x.asksFor(&e) })
+}
+
+// asksFor is Matches without the workspace and Except.
+func (f *Filter) asksFor(e *Event) bool {
+	return (f.From.IsZero() || !e.Time.Before(f.From)) &&
 		(f.To.IsZero() || e.Time.Before(f.To)) &&
 		in(f.IDs, e.ID) &&
 		oneOf(f.Actors, e.Actor.Same) &&
-		oneOf(f.Actions, func(a Action) bool { return a.matches(&e) }) &&
+		oneOf(f.Actions, func(a Action) bool { return a.matches(e) }) &&
 		in(f.Types, e.Entity.Type) &&
 		oneOf(f.Entities, func(n Entity) bool { return n.Type == e.Entity.Type && n.ID == e.Entity.ID }) &&
 		in(f.Owners, e.Entity.Owner) &&
