@@ -110,7 +110,7 @@ func (s *Settings) Records(ctx context.Context, tx audit.DBTX, workspace string,
 // change what it returns.
 func (s *Settings) Get(ctx context.Context, workspace string) (Switches, error) {
 	state, err := s.committed(ctx, workspace)
-	return state.switches.clone(), err
+	return clone(state.switches), err
 }
 
 // Set changes a workspace's settings: change gets them as they are and turns
@@ -288,17 +288,17 @@ func (s *Settings) write(ctx context.Context, tx audit.DBTX, workspace string, c
 	}
 	op := audit.Updated
 	if before.version == 0 {
-		op, changes = audit.Created, next.switches.created()
+		op, changes = audit.Created, createdSwitches(next.switches)
 	}
 	return next, s.record(ctx, tx, workspace, op, changes)
 }
 
 // changed is the state after s, and what differs.
 func (s settingsState) changed(change func(*Switches)) (*settingsState, []audit.Change) {
-	next := &settingsState{version: s.version + 1, switches: s.switches.clone(), at: s.at}
+	next := &settingsState{version: s.version + 1, switches: clone(s.switches), at: s.at}
 	change(&next.switches)
-	next.switches = next.switches.clone() // change may have kept the map
-	return next, s.switches.changes(next.switches)
+	next.switches = clone(next.switches) // change may have kept the map
+	return next, turned(s.switches, next.switches)
 }
 
 // lock makes a transaction of SQLite a writer before it reads: one that has
@@ -330,7 +330,7 @@ func (s *Settings) insert(ctx context.Context, tx audit.DBTX, workspace string) 
 
 // update writes the row, which is locked.
 func (s *Settings) update(ctx context.Context, tx audit.DBTX, workspace string, next *settingsState) error {
-	switches, err := next.switches.encode()
+	switches, err := encodeSwitches(next.switches)
 	if err != nil {
 		return settingsError(workspace, err)
 	}

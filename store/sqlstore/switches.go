@@ -8,36 +8,16 @@ import (
 	"github.com/gormtrail/audit"
 )
 
-// Switches are what one workspace records: those types that are on, as long as
-// the workspace is enabled. The zero Switches record nothing (Clockify, Audit
-// log: it is off until an admin turns it on).
-type Switches struct {
-	// Enabled is the master switch.
-	Enabled bool
-	// Types are the switches of the entity types. A missing one is off.
-	Types map[audit.EntityType]bool
-}
-
-// Turn turns the switches of entity types.
-func (s *Switches) Turn(on bool, types ...audit.EntityType) {
-	if s.Types == nil {
-		s.Types = make(map[audit.EntityType]bool, len(types))
-	}
-	for _, t := range types {
-		s.Types[t] = on
-	}
-}
-
-// Records reports whether events of the type are recorded.
-func (s Switches) Records(t audit.EntityType) bool { return s.Enabled && s.Types[t] }
+// Switches are [audit.Switches], which [Settings] keep.
+type Switches = audit.Switches
 
 // clone shares no memory with s.
-func (s Switches) clone() Switches {
+func clone(s Switches) Switches {
 	return Switches{Enabled: s.Enabled, Types: maps.Clone(s.Types)}
 }
 
-// on are the types whose switches are on, sorted.
-func (s Switches) on() []audit.EntityType {
+// typesOn are the types whose switches are on, sorted.
+func typesOn(s Switches) []audit.EntityType {
 	var types []audit.EntityType
 	for t, on := range s.Types {
 		if on {
@@ -54,8 +34,8 @@ type switchesJSON struct {
 	Types   []audit.EntityType `json:"types,omitempty"`
 }
 
-func (s Switches) encode() (string, error) {
-	text, err := json.Marshal(switchesJSON{Enabled: s.Enabled, Types: s.on()})
+func encodeSwitches(s Switches) (string, error) {
+	text, err := json.Marshal(switchesJSON{Enabled: s.Enabled, Types: typesOn(s)})
 	return string(text), err
 }
 
@@ -69,18 +49,18 @@ func decodeSwitches(text []byte) (Switches, error) {
 	return s, nil
 }
 
-// created are the changes of the first event of a workspace's settings: every
+// createdSwitches are the changes of the first event of a workspace's settings: every
 // switch that is on, and the master switch.
-func (s Switches) created() []audit.Change {
+func createdSwitches(s Switches) []audit.Change {
 	changes := []audit.Change{{Field: "enabled", After: position(s.Enabled)}}
-	for _, t := range s.on() {
+	for _, t := range typesOn(s) {
 		changes = append(changes, audit.Change{Field: "type." + string(t), After: position(true)})
 	}
 	return changes
 }
 
-// changes are the switches that differ.
-func (s Switches) changes(next Switches) []audit.Change {
+// turned are the switches that differ.
+func turned(s, next Switches) []audit.Change {
 	var changes []audit.Change
 	compare := func(field string, before, after bool) {
 		if before != after {
@@ -88,7 +68,7 @@ func (s Switches) changes(next Switches) []audit.Change {
 		}
 	}
 	compare("enabled", s.Enabled, next.Enabled)
-	types := append(s.on(), next.on()...)
+	types := append(typesOn(s), typesOn(next)...)
 	slices.Sort(types)
 	for _, t := range slices.Compact(types) {
 		compare("type."+string(t), s.Types[t], next.Types[t])
