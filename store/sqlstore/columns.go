@@ -11,7 +11,7 @@ import (
 	"github.com/gormtrail/audit"
 )
 
-// columns are the columns of the events' table in the order in which rows.add
+// columns are the columns of the events' table in the order in which encoder.add
 // writes and scan reads them.
 var columns = [...]string{
 	"id", "time", "workspace",
@@ -44,14 +44,14 @@ var selected = func() string {
 // to it.
 const maxName = 191
 
-// rows are the arguments of an INSERT.
-type rows struct {
+// encoder makes variables of events, a row after the other.
+type encoder struct {
 	dialect Dialect
 	args    []any
 }
 
 // add appends an event's columns, all but the changes.
-func (r *rows) add(e *audit.Event) error {
+func (r *encoder) add(e *audit.Event) error {
 	for _, name := range [...]string{e.Workspace, e.Actor.ID, string(e.Entity.Type), e.Entity.ID} {
 		if len(name) > maxName {
 			return fmt.Errorf("%w: event %s has an id, type or workspace of %d bytes, more than %d; audit.Recorder shortens them", audit.ErrInvalidEvent, e.ID, len(name), maxName)
@@ -87,7 +87,7 @@ func (r *rows) add(e *audit.Event) error {
 
 // text appends s. Most columns are alike in the events of one statement, so
 // the row before often has the same text, already in an interface.
-func (r *rows) text(s string) {
+func (r *encoder) text(s string) {
 	if above := len(r.args) - len(columns); above >= 0 {
 		if same, ok := r.args[above].(string); ok && same == s {
 			r.args = append(r.args, r.args[above])
@@ -98,7 +98,7 @@ func (r *rows) text(s string) {
 }
 
 // optional appends s, or NULL if it is empty.
-func (r *rows) optional(s string) {
+func (r *encoder) optional(s string) {
 	if s == "" {
 		r.args = append(r.args, nil)
 		return
@@ -107,7 +107,7 @@ func (r *rows) optional(s string) {
 }
 
 // uuid appends id, or NULL if it is zero.
-func (r *rows) uuid(id *uuid.UUID) {
+func (r *encoder) uuid(id *uuid.UUID) {
 	if *id == uuid.Nil {
 		r.args = append(r.args, nil)
 		return

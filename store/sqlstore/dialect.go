@@ -34,16 +34,6 @@ func (d Dialect) placeholder(n int) string {
 	return "?"
 }
 
-// maxRows is the number of events that one INSERT writes at most. Drivers of
-// SQLite search all variables for each of them, so that a statement of 1,000
-// rows takes fifteen times as long as the same rows by 32.
-func (d Dialect) maxRows() int {
-	if d == SQLite {
-		return 32
-	}
-	return 1000
-}
-
 // duplicate reports whether the database refused a key that is there already.
 //
 // Asking the database would not do: a failed statement ends a transaction of

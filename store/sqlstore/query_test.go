@@ -97,37 +97,69 @@ func TestTheLargestFilterIsNotTooLarge(t *testing.T) {
 	require.Error(t, f.Validate(), "this was not the largest filter")
 }
 
-func TestStatementsGrowByRows(t *testing.T) {
+func TestAnInsertSaysOnceWhatItsRowsHaveInCommon(t *testing.T) {
 	for _, d := range dialects() {
-		q := newInsertSQL(namesOf(t, d, &Config{Schema: map[bool]string{false: "s"}[d == SQLite]}))
-		for _, n := range []int{1, 2, d.maxRows()} {
-			text := q.text(n)
-			require.Equal(t, n*len(columns), strings.Count(text, "?")+strings.Count(text, "$"))
-			require.Equal(t, n+1, strings.Count(text, "("))
-			require.True(t, strings.HasSuffix(text, d.placeholder(n*len(columns))+")"))
+		q := newInsert(namesOf(t, d, &Config{Schema: map[bool]string{false: "s"}[d == SQLite]}))
+		rows := func(n, differing int) [][]any {
+			all := make([][]any, n)
+			for i := range all {
+				all[i] = make([]any, len(columns))
+				for c := range all[i] {
+					all[i][c] = columns[c]
+					if c < differing {
+						all[i][c] = fmt.Sprint(columns[c], i)
+					}
+				}
+			}
+			return all
 		}
-		require.LessOrEqual(t, d.maxRows()*len(columns), map[bool]int{true: maxArgs, false: 65535}[d == SQLite])
-		for n := 1; n < 3000; n++ {
-			size := q.size(n)
-			require.True(t, 1 <= size && size <= min(n, d.maxRows()), "%d of %d", size, n)
+		variables := func(s statement) int { return strings.Count(s.text, "?") + strings.Count(s.text, "$") }
+
+		one := q.statements(rows(1, 0))
+		require.Len(t, one, 1)
+		require.Equal(t, len(columns), variables(one[0]))
+		for _, differing := range []int{1, 3, len(columns)} {
+			for _, n := range []int{2, 16, maxRows} {
+				written := 0
+				for _, s := range q.statements(rows(n, differing)) {
+					require.Equal(t, variables(s), len(s.args))
+					require.LessOrEqual(t, len(s.args), 65535)
+					if d == SQLite {
+						require.LessOrEqual(t, len(s.args), maxArgsPerInsert+len(columns))
+					}
+					joined := len(s.args) - (len(columns) - differing)
+					if d == Postgres {
+						require.Equal(t, differing, joined, "an array for each column that differs")
+						written = n
+						continue
+					}
+					require.Zero(t, joined%differing)
+					written += joined / differing
+				}
+				require.Equal(t, n, written)
+			}
 		}
 	}
 }
 
+func TestArraysAreWrittenAsPostgresReadsThem(t *testing.T) {
+	require.Equal(t, `{"a","say \"no\"","C:\\",NULL,7,"","{,}"}`, array([][]any{{"a"}, {`say "no"`}, {`C:\`}, {nil}, {int64(7)}, {""}, {"{,}"}}, 0))
+}
+
 func TestLargeChangesAreCutIntoSeveralStatements(t *testing.T) {
-	s := &Store{names: namesOf(t, Postgres, nil), sql: newInsertSQL(namesOf(t, Postgres, nil))}
+	s := &Store{names: namesOf(t, Postgres, nil)}
 	s.buffers.New = func() any { return new([]byte) }
 	large := json.RawMessage(`"` + strings.Repeat("x", 300<<10) + `"`)
 	events := make([]audit.Event, 10)
 	for i := range events {
 		events[i].Changes = []audit.Change{{Field: "f", After: audit.Value{JSON: large}}}
 	}
-	b := s.encode(events)
-	require.NoError(t, b.err)
-	require.Equal(t, 4, b.n, "the fourth is the first over 1 MiB")
-	require.Len(t, b.args, 4*len(columns))
-	for i := range b.n {
-		require.Equal(t, string(audit.AppendChanges(nil, events[i].Changes)), b.args[i*len(columns)+changesColumn])
+	rows, err := s.encode(events)
+	require.NoError(t, err)
+	require.Len(t, rows, 4, "the fourth is the first over 1 MiB")
+	for i := range rows {
+		require.Len(t, rows[i], len(columns))
+		require.Equal(t, string(audit.AppendChanges(nil, events[i].Changes)), rows[i][changesColumn])
 	}
 }
 
@@ -170,7 +202,7 @@ func TestMigrationsAreStatementsWithTheNames(t *testing.T) {
 				for len(lines) > 0 && strings.HasPrefix(lines[0], "--") {
 					lines = lines[1:]
 				}
-				require.Regexp(t, `^(CREATE TABLE IF NOT EXISTS|CREATE INDEX IF NOT EXISTS|INSERT)`, lines[0])
+				require.Regexp(t, `^(CREATE TABLE IF NOT EXISTS|CREATE INDEX IF NOT EXISTS|INSERT|SET @|PREPARE|EXECUTE|DEALLOCATE)`, lines[0])
 			}
 		}
 	}

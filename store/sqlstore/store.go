@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/gormtrail/audit"
@@ -16,7 +15,7 @@ import (
 type Store struct {
 	db    *sql.DB
 	names names
-	sql   insertSQL
+	sql   insert
 	// buffers are for the JSON of a statement's changes.
 	buffers sync.Pool
 }
@@ -43,7 +42,7 @@ func New(db *sql.DB, d Dialect, cfg *Config) (*Store, error) {
 	return &Store{
 		db:      db,
 		names:   n,
-		sql:     newInsertSQL(n),
+		sql:     newInsert(n),
 		buffers: sync.Pool{New: func() any { return new([]byte) }},
 	}, nil
 }
@@ -54,12 +53,12 @@ func (s *Store) Append(ctx context.Context, events []audit.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	b := s.encode(events)
-	if b.err != nil {
-		return b.err
+	rows, err := s.encode(events)
+	if err != nil {
+		return err
 	}
-	if b.n == len(events) {
-		return s.insert(ctx, s.db, b)
+	if statements := s.sql.statements(rows); len(rows) == len(events) && len(statements) == 1 {
+		return s.run(ctx, s.db, statements)
 	}
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
@@ -76,41 +75,33 @@ func (s *Store) Append(ctx context.Context, events []audit.Event) error {
 }
 
 // AppendTx implements [audit.TxStore]. It runs one statement per 1,000 events
-// (32 on SQLite) or 1 MiB of changes; on PostgreSQL a few more, so that caches
-// of statements see few texts.
+// or 1 MiB of changes, on SQLite one per 400 variables.
 func (s *Store) AppendTx(ctx context.Context, tx audit.DBTX, events []audit.Event) error {
 	for len(events) > 0 {
-		b := s.encode(events)
-		if b.err != nil {
-			return b.err
-		}
-		if err := s.insert(ctx, tx, b); err != nil {
+		rows, err := s.encode(events)
+		if err != nil {
 			return err
 		}
-		events = events[b.n:]
+		if err := s.run(ctx, tx, s.sql.statements(rows)); err != nil {
+			return err
+		}
+		events = events[len(rows):]
 	}
 	return nil
 }
 
-// batch is one INSERT.
-type batch struct {
-	n    int
-	args []any
-	err  error
-}
-
-// encode makes one INSERT of as many of the first events as it may hold. All
-// their changes are one string, of which each row has a part.
-func (s *Store) encode(events []audit.Event) batch {
-	n := s.sql.size(len(events))
+// encode makes rows of as many of the first events as one statement may hold.
+// All their changes are one string, of which each row has a part.
+func (s *Store) encode(events []audit.Event) ([][]any, error) {
+	n := min(len(events), maxRows)
 	buf := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buf)
-	r := rows{dialect: s.names.dialect, args: make([]any, 0, n*len(columns))}
+	e := encoder{dialect: s.names.dialect, args: make([]any, 0, n*len(columns))}
 	ends := make([]int, 0, n)
 	*buf = (*buf)[:0]
 	for i := range events[:n] {
-		if err := r.add(&events[i]); err != nil {
-			return batch{err: err}
+		if err := e.add(&events[i]); err != nil {
+			return nil, err
 		}
 		*buf = audit.AppendChanges(*buf, events[i].Changes)
 		ends = append(ends, len(*buf))
@@ -118,76 +109,31 @@ func (s *Store) encode(events []audit.Event) batch {
 			break
 		}
 	}
-	n = s.sql.size(len(ends))
-	changes, from := string((*buf)[:ends[n-1]]), 0
-	for i, end := range ends[:n] {
-		r.args[i*len(columns)+changesColumn] = changes[from:end]
+	changes, from := string(*buf), 0
+	rows := make([][]any, len(ends))
+	for i, end := range ends {
+		rows[i] = e.args[i*len(columns) : (i+1)*len(columns) : (i+1)*len(columns)]
+		rows[i][changesColumn] = changes[from:end]
 		from = end
 	}
-	return batch{n: n, args: r.args[:n*len(columns)]}
+	return rows, nil
 }
 
-func (s *Store) insert(ctx context.Context, tx audit.DBTX, b batch) error {
-	_, err := tx.ExecContext(ctx, s.sql.text(b.n), b.args...)
-	switch {
-	case err == nil:
-		return nil
-	case s.names.dialect.duplicate(err):
-		return fmt.Errorf("%w: %w", audit.ErrDuplicate, err)
+// run runs the statements that write some events.
+func (s *Store) run(ctx context.Context, tx audit.DBTX, statements []statement) error {
+	for _, q := range statements {
+		_, err := tx.ExecContext(ctx, q.text, q.args...)
+		switch {
+		case err == nil:
+		case s.names.dialect.duplicate(err):
+			return fmt.Errorf("%w: %w", audit.ErrDuplicate, err)
+		default:
+			return fmt.Errorf("sqlstore: append events: %w", err)
+		}
 	}
-	return fmt.Errorf("sqlstore: append %d events: %w", b.n, err)
+	return nil
 }
 
 // maxBytes bounds the changes of one INSERT, far under the packet that MySQL
 // takes.
 const maxBytes = 1 << 20
-
-// insertSQL is the text of every INSERT: that of n rows is the beginning of
-// the longest one, so none has to be built or looked up when events are
-// written.
-type insertSQL struct {
-	dialect Dialect
-	longest string
-	// ends are the lengths of the texts of 1, 2, ... rows.
-	ends []int
-}
-
-func newInsertSQL(n names) insertSQL {
-	var b strings.Builder
-	q := insertSQL{dialect: n.dialect}
-	b.WriteString("INSERT INTO " + n.qualified(n.events) + " (" + strings.Join(columns[:], ", ") + ") VALUES ")
-	arg := 0
-	for row := range n.dialect.maxRows() {
-		if row > 0 {
-			b.WriteByte(',')
-		}
-		for i := range columns {
-			b.WriteByte("(,"[min(i, 1)])
-			arg++
-			b.WriteString(n.dialect.placeholder(arg))
-		}
-		b.WriteByte(')')
-		q.ends = append(q.ends, b.Len())
-	}
-	q.longest = b.String()
-	return q
-}
-
-// text is the INSERT of n rows.
-func (q *insertSQL) text(n int) string { return q.longest[:q.ends[n-1]] }
-
-// size is the number of rows to write at once if there are n. PostgreSQL's
-// driver keeps a prepared statement per text, so there are few sizes.
-func (q *insertSQL) size(n int) int {
-	switch {
-	case n >= len(q.ends):
-		return len(q.ends)
-	case q.dialect != Postgres || n <= 16:
-		return n
-	}
-	size := 16
-	for size*2 <= n {
-		size *= 2
-	}
-	return size
-}

@@ -50,6 +50,27 @@ var appendRules = []rule[audit.Store]{
 		},
 	},
 	{
+		"Append/WhateverTheEventsOfACallHaveInCommon",
+		"events come back as they were appended, whether those of one call are alike in all but their ids, in some parts or in none",
+		func(t *testing.T, store audit.Store) {
+			var all []audit.Event
+			add := func(n int, change ...func(*audit.Event)) {
+				all = append(all, event(len(all)+1, change...), full(len(all)+2))
+				for range n {
+					all = append(all, event(len(all)+1, change...))
+				}
+			}
+			add(0)
+			add(1, func(e *audit.Event) { e.ChangeSet = id(3_000_000) })
+			add(40, func(e *audit.Event) { e.Reason = `"\'{NULL}` })
+			add(40, func(e *audit.Event) { e.Time, e.Cause, e.Derived = epoch, e.ID, true })
+			for from, n := 0, 1; from < len(all); from, n = from+n, 2*n {
+				require.NoError(t, store.Append(context.Background(), all[from:min(from+n, len(all))]))
+			}
+			requireEvents(t, store, all)
+		},
+	},
+	{
 		"Append/DuplicateOfAStoredEvent",
 		"an id that is there already is ErrDuplicate, in whatever workspace it is, and nothing of the call is written",
 		func(t *testing.T, store audit.Store) {

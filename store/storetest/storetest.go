@@ -33,6 +33,7 @@ func Run(t *testing.T, newStore func(t *testing.T) audit.Store) {
 	run(listRules)
 	run(valueRules)
 	run(abilityRules)
+	run(actorRules)
 	t.Run("Filter", func(t *testing.T) { runFilter(t, newStore(t)) })
 }
 

@@ -32,6 +32,23 @@ var hostile = map[string]string{
 	"JSON":            `{"field":"rate"}`,
 }
 
+// hostileEvent is the nth event; all its texts are s.
+func hostileEvent(n int, s string) audit.Event {
+	e := full(n)
+	e.Actor = audit.Actor{Kind: audit.ActorKind(s), ID: s, Name: s}
+	e.Initiator = e.Actor
+	e.Operation, e.Origin = audit.Operation(s), audit.Origin(s)
+	e.Entity = audit.Entity{Type: audit.EntityType(s), ID: s, Label: s, Owner: s}
+	e.Request = audit.Request{ID: s, Address: s, Agent: s}
+	e.Reason = s
+	e.Changes = []audit.Change{{
+		Field:  s,
+		Before: audit.Value{JSON: audit.AppendJSONString(nil, s), Label: s},
+		After:  audit.Value{JSON: append(append([]byte(`{"a":`), audit.AppendJSONString(nil, s)...), '}'), Label: s},
+	}}
+	return e
+}
+
 var valueRules = []rule[audit.Store]{
 	{
 		"Values/HostileTexts",
@@ -39,21 +56,21 @@ var valueRules = []rule[audit.Store]{
 		func(t *testing.T, store audit.Store) {
 			var events []audit.Event
 			for _, s := range hostile {
-				e := full(len(events) + 1)
-				e.Actor = audit.Actor{Kind: audit.ActorKind(s), ID: s, Name: s}
-				e.Initiator = e.Actor
-				e.Operation, e.Origin = audit.Operation(s), audit.Origin(s)
-				e.Entity = audit.Entity{Type: audit.EntityType(s), ID: s, Label: s, Owner: s}
-				e.Request = audit.Request{ID: s, Address: s, Agent: s}
-				e.Reason = s
-				e.Changes = []audit.Change{{
-					Field:  s,
-					Before: audit.Value{JSON: audit.AppendJSONString(nil, s), Label: s},
-					After:  audit.Value{JSON: append(append([]byte(`{"a":`), audit.AppendJSONString(nil, s)...), '}'), Label: s},
-				}}
-				events = append(events, e)
+				events = append(events, hostileEvent(len(events)+1, s))
 			}
 			require.NoError(t, store.Append(context.Background(), events))
+			requireEvents(t, store, events)
+		},
+	},
+	{
+		"Values/HostileTextsInCommon",
+		"every text comes back as it was, also where all events of a call have the same one",
+		func(t *testing.T, store audit.Store) {
+			var events []audit.Event
+			for _, s := range hostile {
+				events = append(events, hostileEvent(len(events)+1, s), hostileEvent(len(events)+2, s), hostileEvent(len(events)+3, s))
+				require.NoError(t, store.Append(context.Background(), events[len(events)-3:]))
+			}
 			requireEvents(t, store, events)
 		},
 	},
