@@ -11,6 +11,7 @@ package memstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -37,8 +38,9 @@ type Store struct {
 }
 
 var (
-	_ audit.Store  = (*Store)(nil)
-	_ audit.Stager = (*Store)(nil)
+	_ audit.Store       = (*Store)(nil)
+	_ audit.Stager      = (*Store)(nil)
+	_ audit.ActorLister = (*Store)(nil)
 )
 
 // New returns an empty Store.
@@ -102,6 +104,40 @@ func (s *Store) List(ctx context.Context, f audit.Filter, after audit.Position, 
 		}
 	}
 	return page, nil
+}
+
+// ListActors implements [audit.ActorLister]. It goes through all events.
+func (s *Store) ListActors(ctx context.Context, workspace string, limit int) ([]audit.Actor, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := (audit.Filter{Workspace: workspace}).Validate(); err != nil {
+		return nil, err
+	}
+	if limit < 1 {
+		return nil, fmt.Errorf("memstore: limit is %d, must be at least 1", limit)
+	}
+	type author struct {
+		kind audit.ActorKind
+		id   string
+	}
+	names := make(map[author]string)
+	s.mu.RLock()
+	for _, e := range s.events { // newer events overwrite older ones
+		if e.Workspace == workspace {
+			a := author{cmp.Or(e.Actor.Kind, audit.KindUser), e.Actor.ID}
+			names[a] = e.Actor.Name
+		}
+	}
+	s.mu.RUnlock()
+	actors := make([]audit.Actor, 0, len(names))
+	for a, name := range names {
+		actors = append(actors, audit.Actor{Kind: a.kind, ID: a.id, Name: name})
+	}
+	slices.SortFunc(actors, func(a, b audit.Actor) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
+	})
+	return actors[:min(limit, len(actors))], nil
 }
 
 // All returns every event of every workspace, oldest first. It is meant for

@@ -80,8 +80,15 @@ func (n names) render(text string) string {
 		"{events_actor}", index("actor"),
 		"{events_cause}", index("cause"),
 		"{events_change_set}", index("change_set"),
+		"{events_authors}", n.dialect.quote(n.authorsIndex()),
+		"{schema_name}", n.schema,
+		"{events_name}", n.events,
+		"{events_authors_name}", n.authorsIndex(),
 	).Replace(text)
 }
+
+// authorsIndex is the bare name of the index that lists authors.
+func (n names) authorsIndex() string { return n.events + "_authors" }
 
 func isIdentifier(s string, most int) bool {
 	if s == "" || len(s) > most {

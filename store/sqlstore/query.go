@@ -120,8 +120,9 @@ func (q *query) either(n int, condition func(i int)) {
 }
 
 // unindexed is the column kept from SQLite's choice of an index. Without
-// statistics it takes the index of the records' histories for a type alone, and
-// then has to sort all events of the type for a page of them.
+// statistics it takes the index of the records' histories for a type alone, or
+// that of the list of authors for a kind, and then has to sort all events of the
+// type for a page of them.
 func (q *query) unindexed(column string) string {
 	if q.dialect == SQLite {
 		return "+" + column
@@ -209,9 +210,9 @@ func (q *query) actors(actors []audit.Actor) {
 		}
 		q.write(" AND ")
 		if kinds[i] == audit.KindUser {
-			in(q, "actor_kind", []audit.ActorKind{audit.KindUser, ""})
+			in(q, q.unindexed("actor_kind"), []audit.ActorKind{audit.KindUser, ""})
 		} else {
-			in(q, "actor_kind", kinds[i:i+1])
+			in(q, q.unindexed("actor_kind"), kinds[i:i+1])
 		}
 		q.write(")")
 	})

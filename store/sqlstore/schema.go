@@ -18,12 +18,13 @@ import (
 var schemaFiles embed.FS
 
 // schemaVersion is the version of the tables that this program works with.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // Migrations returns the SQL that makes the tables, one text for each version
 // in their order, for those who use a migration tool of their own. It is the
 // SQL that [Store.Migrate] runs. A text holds several statements, each ending
-// in a semicolon at the end of a line, and may be run again without harm.
+// in a semicolon at the end of a line, that are run on one connection. It may be
+// run again without harm.
 func Migrations(d Dialect, cfg *Config) ([]string, error) {
 	n, err := cfg.names(d)
 	if err != nil {
@@ -85,8 +86,8 @@ func (s *Store) migrate(ctx context.Context, conn audit.DBTX) error {
 	if err != nil {
 		return err
 	}
-	// The last version is run again if it is there: a table may have been lost.
-	for _, text := range texts[max(0, min(version, schemaVersion-1)):] {
+	// What was run is run again, which does no harm: a table may have been lost.
+	for _, text := range texts {
 		for _, statement := range statements(text) {
 			if _, err := conn.ExecContext(ctx, statement); err != nil {
 				return err
@@ -108,8 +109,16 @@ func (s *Store) exclusively(ctx context.Context, do func(context.Context, audit.
 	case SQLite:
 		begin = "BEGIN IMMEDIATE" // takes the only lock there is
 	case MySQL:
-		// Statements that make tables end transactions, wait for each other
-		// and do nothing if the table is there.
+		// Statements that make tables end transactions, so the lock is the
+		// connection's.
+		name := "audit " + strconv.FormatInt(s.names.lock(), 10)
+		if _, err := conn.ExecContext(ctx, "DO GET_LOCK(?, 3600)", name); err != nil {
+			return err
+		}
+		defer func() {
+			_, released := conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK(?)", name)
+			err = errors.Join(err, released)
+		}()
 		return do(ctx, conn)
 	}
 	if _, err := conn.ExecContext(ctx, begin); err != nil {
@@ -135,7 +144,7 @@ func (s *Store) exclusively(ctx context.Context, do func(context.Context, audit.
 	return err
 }
 
-// lock is the number of the lock of these tables on PostgreSQL.
+// lock is the number of the lock of these tables on PostgreSQL and MySQL.
 func (n names) lock() int64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte("github.com/gormtrail/audit " + n.qualified(n.events)))
