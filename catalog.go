@@ -111,7 +111,7 @@ type CatalogGroup struct {
 }
 
 // DefaultCatalog returns the catalogue of Clockify's audit log: six entity
-// types and [TypeSettings], 38 labels and 37 codes.
+// types, [TypeSettings] and [TypeExport], 38 labels and 37 codes.
 func DefaultCatalog() *Catalog { return defaultCatalog() }
 
 // With returns a catalogue that has the words of c and those of the

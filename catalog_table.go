@@ -83,12 +83,15 @@ var defaultCatalog = sync.OnceValue(func() *Catalog {
 			{Type: TypeTag, Noun: "tag", Operations: crud},
 			{Type: TypeExpense, Noun: "expense", Owned: true},
 			{Type: TypeSettings, Noun: "audit settings", Operations: []Operation{Updated}},
+			{Type: TypeExport, Noun: "audit export", Short: "audit log", Operations: []Operation{Exported, Downloaded}},
 		},
 		Operations: []OperationWords{
 			{Operation: Created, Verb: "Created", Code: "CREATE"},
 			{Operation: Restored, Verb: "Restored", Code: "RESTORE"},
 			{Operation: Updated, Verb: "Updated", Code: "UPDATE"},
 			{Operation: Deleted, Verb: "Deleted", Code: "DELETE"},
+			{Operation: Exported, Verb: "Exported", Code: "EXPORT"},
+			{Operation: Downloaded, Verb: "Downloaded", Code: "DOWNLOAD"},
 		},
 		Origins: []OriginWords{
 			{Origin: OriginTimer, Label: "timer"},

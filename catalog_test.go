@@ -17,7 +17,7 @@ var (
 	clockifyTypes = []audit.EntityType{
 		audit.TypeTimeEntry, audit.TypeProject, audit.TypeTask, audit.TypeClient, audit.TypeTag, audit.TypeExpense,
 	}
-	knownTypes      = append(slices.Clone(clockifyTypes), audit.TypeSettings)
+	knownTypes      = append(slices.Clone(clockifyTypes), audit.TypeSettings, audit.TypeExport)
 	knownOperations = []audit.Operation{audit.Created, audit.Restored, audit.Updated, audit.Deleted}
 	knownOrigins    = []audit.Origin{
 		"", audit.OriginTimer, audit.OriginManual, audit.OriginImport, audit.OriginKiosk, audit.OriginQuickBooks, audit.OriginAPI,
@@ -83,7 +83,7 @@ func TestCatalogHasClockifys38LabelsAnd37Codes(t *testing.T) {
 		fmt.Fprintf(&out, "%s\n", strings.ToUpper(g.Noun))
 		for _, row := range g.Rows {
 			fmt.Fprintf(&out, "  %-34s %s\n", row.Label, row.Code)
-			if g.Type != audit.TypeSettings {
+			if g.Type != audit.TypeSettings && g.Type != audit.TypeExport {
 				labels[row.Label], codes[row.Code] = true, true
 			}
 		}
@@ -125,6 +125,8 @@ func TestCatalogNamesAnEvent(t *testing.T) {
 		{"only updates of a task show whose it is", kindOf("task", "created", "kiosk", other), "Created task (kiosk)", "CREATE_TASK_KIOSK"},
 		{"a task restored", kindOf("task", "restored", "", self), "Restored task", "RESTORE_TASK"},
 		{"an expense imported", kindOf("expense", "created", "import", self), "Created expense (personal, import)", "CREATE_EXPENSE_PERSONAL_IMPORT"},
+		{"an export of the log itself", kindOf(audit.TypeExport, audit.Exported, "", none), "Exported audit log", "EXPORT_AUDIT_LOG"},
+		{"a download of the log itself", kindOf(audit.TypeExport, audit.Downloaded, "", none), "Downloaded audit log", "DOWNLOAD_AUDIT_LOG"},
 		{"the settings of the log itself", kindOf(audit.TypeSettings, "updated", "", none), "Updated audit settings", "UPDATE_AUDIT_SETTINGS"},
 		{"a type nobody told of", kindOf("invoice_line", "created", "", self), "Created invoice line", "CREATE_INVOICE_LINE"},
 		{"an operation nobody told of", kindOf("invoice", "approved", "", none), "Approved invoice", "APPROVED_INVOICE"},
@@ -286,7 +288,7 @@ func TestAnApplicationAddsItsOwnWords(t *testing.T) {
 	require.Equal(t, "stock item", c.Noun("stock_item"), "even if nobody told of it")
 
 	groups := c.Groups()
-	require.Len(t, groups, 9)
+	require.Len(t, groups, 10)
 	row := func(label, code string, op audit.Operation, whose audit.Ownership) audit.CatalogRow {
 		return audit.CatalogRow{Label: label, Code: code, Action: audit.Action{Type: "invoice", Operation: op, Origins: ordinaryOrigins, Ownership: whose}}
 	}

@@ -47,4 +47,5 @@ func ExampleCatalog_Groups() {
 	// tag 4
 	// expense 8
 	// audit settings 1
+	// audit export 2
 }

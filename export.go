@@ -7,6 +7,17 @@ import (
 	"iter"
 )
 
+// TypeExport is the entity type of exports of the audit log itself. Its events
+// are written whatever a [Gate] says.
+const TypeExport EntityType = "audit_export"
+
+// The operations of exports: Exported when somebody asked for one, Downloaded
+// each time its file was handed out.
+const (
+	Exported   Operation = "exported"
+	Downloaded Operation = "downloaded"
+)
+
 // exportBatch is how many bytes are collected before they are written.
 const exportBatch = 64 << 10
 

@@ -27,6 +27,10 @@ type CSVOptions struct {
 	// Defaults to none.
 	BOM bool
 
+	// NoHeader leaves out the header and the byte order mark, for what is added
+	// to a file that has them. Defaults to writing them.
+	NoHeader bool
+
 	// Catalog has the labels. Defaults to [DefaultCatalog].
 	Catalog *Catalog
 }
@@ -108,6 +112,9 @@ func WriteCSV(w io.Writer, events iter.Seq2[Event, error], opts *CSVOptions) (in
 		head = append(head, c.name...)
 	}
 	head = append(head, "\r\n"...)
+	if o.NoHeader {
+		head = nil
+	}
 	return export(w, string(head), events, func(b []byte, e *Event) ([]byte, error) {
 		row.begin(e)
 		if !o.PerChange || len(e.Changes) == 0 {
