@@ -297,7 +297,7 @@ func TestAnApplicationAddsItsOwnWords(t *testing.T) {
 		row("Created invoice (for other)", "CREATE_INVOICE_FOR_OTHER", "created", "other"),
 		row("Approved invoice (personal)", "APPROVE_INVOICE_PERSONAL", "approved", "self"),
 		row("Approved invoice (for other)", "APPROVE_INVOICE_FOR_OTHER", "approved", "other"),
-	}}, groups[7])
+	}}, groups[8])
 	require.Equal(t, "Created tag", audit.DefaultCatalog().Label(kindOf("tag", "created", "", "")), "With leaves the catalogue it is called on as it was")
 }
 
