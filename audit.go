@@ -255,6 +255,11 @@ const (
 	// FormRedacted is a value that was withheld: the log shows that it
 	// changed and never what it was. JSON is nil.
 	FormRedacted Form = "redacted"
+	// FormPartial is JSON of which parts were withheld: what stands under a
+	// name that [Sensitive] tells, or under one that is tagged audit:"redact".
+	// In the place of each is the string "[withheld]". Two equal sides of this
+	// form say that what changed was withheld.
+	FormPartial Form = "partial"
 )
 
 // MaxValueBytes is the length from which on a value is recorded as

@@ -35,6 +35,7 @@ type canonical struct {
 	read     int                // bytes of the text compared
 	within   map[reference]bool // what is being read, to find cycles
 	withheld int                // over 0 inside of a withheld part
+	partial  bool               // a part was withheld
 	fields   map[reflect.Type][]field
 }
 
@@ -55,7 +56,7 @@ type image struct {
 func (c *canonical) image(v reflect.Value) image {
 	c.shown, c.compared = nil, c.compared[:0]
 	c.length, c.read, c.withheld = 0, 0, 0
-	c.digest, c.within = sha256.New(), nil
+	c.digest, c.within, c.partial = sha256.New(), nil, false
 	x := c.plain(v)
 	switch x := x.(type) {
 	case string:
@@ -70,6 +71,9 @@ func (c *canonical) image(v reflect.Value) image {
 	}
 	c.encode(x, 0)
 	img := image{value: Value{JSON: c.shown}, key: c.key()}
+	if c.partial {
+		img.value.Form = FormPartial
+	}
 	if c.length >= MaxValueBytes || c.read > maxCanonicalBytes {
 		img.value = shortenedValue(int64(c.length), c.shown, "", false)
 	}
@@ -308,6 +312,7 @@ func (c *canonical) member(first *bool, name string, v reflect.Value, withhold b
 	c.put(":")
 	if withhold {
 		c.show(`"[withheld]"`)
+		c.partial = true
 		c.withheld++
 		defer func() { c.withheld-- }()
 	}

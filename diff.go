@@ -323,6 +323,7 @@ const (
 // Details returns nil if there is nothing nested to tell: if a side is not
 // recorded, null, withheld or shortened, if one is an object and the other an
 // array, or if more than 1,000 parts differ. The change itself then says it all.
+// Parts that were withheld, see [FormPartial], are equal to each other.
 func (c Change) Details() []Change {
 	before, ok := container(c.Before)
 	if !ok || c.Element {
@@ -356,7 +357,7 @@ func (c Change) Details() []Change {
 
 // container decodes a value that is a JSON object or array.
 func container(v Value) (any, bool) {
-	if v.Form != FormPlain || len(v.JSON) == 0 || len(v.JSON) > 2*MaxValueBytes {
+	if v.Form != FormPlain && v.Form != FormPartial || len(v.JSON) == 0 || len(v.JSON) > 2*MaxValueBytes {
 		return nil, false
 	}
 	x, ok := decode(v.JSON)

@@ -116,7 +116,10 @@ func TestDiffReportsWhatDiffersAsData(t *testing.T) {
 			Amount   price
 			APIToken string
 			Events   chan int
-		}{APIToken: "canary"}}, []Change{change("inner", `{"Amount":"0","APIToken":"[withheld]"}`, `{"Amount":"0","APIToken":"[withheld]"}`)}},
+		}{APIToken: "canary"}}, []Change{{
+			Field: "inner", Before: Value{JSON: json.RawMessage(`{"Amount":"0","APIToken":"[withheld]"}`), Form: FormPartial},
+			After: Value{JSON: json.RawMessage(`{"Amount":"0","APIToken":"[withheld]"}`), Form: FormPartial},
+		}}},
 		{"what is tagged out, unexported, a channel or a function is left out", record{}, record{version: 1, Internal: "a", Hidden: "b", Done: make(chan int), Callback: func() {}}, []Change{}},
 		{"maps are records, too", map[string]any{"a": 1, "b": 2}, map[string]any{"a": 1.0, "b": 3, "c": true}, []Change{change("b", "2", "3"), change("c", "null", "true")}},
 		{"a key that is missing is null", map[string]any{"a": nil, "z": "x"}, map[string]any{}, []Change{change("z", `"x"`, "null")}},
@@ -295,7 +298,7 @@ func TestValueOfWritesValuesAsTheyAreRead(t *testing.T) {
 		{"keys are texts in order", map[int]bool{10: true, 9: false}, Value{JSON: json.RawMessage(`{"10":true,"9":false}`)}},
 		{"a Marshaler that panics is passed over", hostile{1}, Value{JSON: json.RawMessage(`{"Value":1}`)}},
 		{"what refers to itself is cut", func() any { n := &node{}; n.Parent = n; return n }(), Value{JSON: json.RawMessage(`{"Name":"","Parent":"[cycle]","Children":null,"Any":null}`)}},
-		{"a secret in a map is withheld", map[string]any{"token": []string{"canary"}}, Value{JSON: json.RawMessage(`{"token":"[withheld]"}`)}},
+		{"a secret in a map is withheld", map[string]any{"token": []string{"canary"}}, Value{JSON: json.RawMessage(`{"token":"[withheld]"}`), Form: FormPartial}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -491,6 +494,15 @@ func TestDetailsAreBounded(t *testing.T) {
 	}
 	c := change("tags", `{"a":1}`, `{"a":2}`)
 	c.Element = true
+	require.Nil(t, c.Details())
+}
+
+func TestDetailsPassOverWhatIsWithheld(t *testing.T) {
+	t.Parallel()
+	c := change("f", `{"a":1,"pin":"[withheld]"}`, `{"a":2,"pin":"[withheld]"}`)
+	c.Before.Form, c.After.Form = FormPartial, FormPartial
+	require.Equal(t, []Change{change("f.a", "1", "2")}, c.Details())
+	c.Before = c.After
 	require.Nil(t, c.Details())
 }
 

@@ -64,8 +64,9 @@ type CSVOptions struct {
 //
 // Values read as their text, a reference as its label. What has no text is in
 // parentheses: (none) is null, (empty) an empty text, (not recorded),
-// (withheld), (shortened, 70000 bytes) before the beginning of a long value,
-// and (base64) before bytes that are no text. A text that itself begins with a
+// (withheld), (partial) before JSON of which parts were withheld, (shortened,
+// 70000 bytes) before the beginning of a long value, and (base64) before bytes
+// that are no text. A text that itself begins with a
 // parenthesis or a quote is put in quotes. A side that there cannot be, as the
 // previous value of a record just created, is left out. In the columns for
 // people, control characters and those that change the direction of writing

@@ -75,6 +75,7 @@ func TestCellsTellApartWhatHasNoText(t *testing.T) {
 		{"null", jsonOf(`null`), "(none)"},
 		{"empty", text(""), "(empty)"},
 		{"withheld", audit.Value{Form: audit.FormRedacted}, "(withheld)"},
+		{"withheld in part", audit.ValueOf(map[string]any{"pin": 1234, "on": true}), `(partial) {"on":true,"pin":"[withheld]"}`},
 		{"shortened", audit.Value{JSON: []byte(`{"length":70000,"prefix":"Once"}`), Form: audit.FormShortened}, "(shortened, 70000 bytes) Once…"},
 		{"shortened bytes", audit.Value{JSON: []byte(`{"length":70000,"prefix_base64":"AAEC"}`), Form: audit.FormShortened}, "(shortened, 70000 bytes) AAEC…"},
 		{"bytes", audit.Value{JSON: []byte(`"AAEC"`), Form: audit.FormBase64}, "(base64) AAEC"},

@@ -1,8 +1,8 @@
 package audit
 
 import (
-	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Sensitive reports whether a field's name says that its value is a secret:
@@ -15,20 +15,75 @@ import (
 // new one. So "userPassword", "USER_PASSWORD" and "user-password2" are
 // sensitive, and "monkey", "discard" and "tokenize" are not.
 func Sensitive(field string) bool {
-	previous := ""
-	for _, word := range words(field) {
-		if secretWord(word) || secretPair(previous, word) {
-			return true
+	// Every name within a JSON value is looked at, so nothing is allocated.
+	var last, word secretName
+	end := func() bool {
+		found := secretWord(word.text()) || secretPair(last.text(), word.text())
+		if word.length > 0 {
+			last = word
 		}
-		previous = word
+		word = secretName{}
+		return found
 	}
-	return false
+	var previous rune // of the same word
+	for i, r := range field {
+		switch {
+		case !unicode.IsLetter(r) && !unicode.IsDigit(r):
+			if end() {
+				return true
+			}
+			previous = 0
+			continue
+		case previous != 0 && unicode.IsUpper(r) && (!unicode.IsUpper(previous) || startsSmall(field[i+utf8.RuneLen(r):])):
+			// A capital starts a word after a small letter, and as the last one
+			// of a row of capitals: APIKey is API and Key.
+			if end() {
+				return true
+			}
+		}
+		word.add(r)
+		previous = r
+	}
+	return end()
+}
+
+func startsSmall(s string) bool {
+	r, _ := utf8.DecodeRuneInString(s)
+	return unicode.IsLower(r)
+}
+
+// secretName is a word of a name in lower case, without the digits at its end,
+// as far as it can be one that tells of a secret.
+type secretName struct {
+	bytes  [16]byte
+	length int // without the digits at the end
+	size   int // with them; over the size of bytes if it is longer than that
+}
+
+func (w *secretName) add(r rune) {
+	if w.size > len(w.bytes) {
+		return
+	}
+	var letter [utf8.UTFMax]byte
+	n := utf8.EncodeRune(letter[:], unicode.ToLower(r))
+	copy(w.bytes[min(w.size, len(w.bytes)):], letter[:n])
+	if w.size += n; !unicode.IsDigit(r) {
+		w.length = w.size
+	}
+}
+
+// text is the word; empty if it is too long to be one of interest.
+func (w *secretName) text() []byte {
+	if w.length > len(w.bytes) {
+		return nil
+	}
+	return w.bytes[:w.length]
 }
 
 // secretWord reports whether a word alone tells of a secret. Names that people
 // write without a separator stand here too.
-func secretWord(word string) bool {
-	switch word {
+func secretWord(word []byte) bool {
+	switch string(word) {
 	case "password", "passwords", "passwd", "pwd", "passphrase", "passphrases", "passcode", "passcodes",
 		"passwordhash", "pin", "pincode", "otp", "totp", "cvv", "cvc",
 		"secret", "secrets", "credential", "credentials", "cookie", "cookies", "jwt",
@@ -41,42 +96,15 @@ func secretWord(word string) bool {
 
 // secretPair reports whether two words in a row tell of a secret that neither
 // tells of alone.
-func secretPair(first, second string) bool {
-	switch second {
+func secretPair(first, second []byte) bool {
+	switch string(second) {
 	case "key", "keys":
-		switch first {
+		switch string(first) {
 		case "api", "private", "access", "auth", "encryption", "signing", "session", "master", "ssh", "license":
 			return true
 		}
 	case "code", "codes":
-		return first == "recovery" || first == "backup" || first == "auth"
+		return string(first) == "recovery" || string(first) == "backup" || string(first) == "auth"
 	}
 	return false
-}
-
-// words are the words of a name in lower case, without the digits at their end.
-func words(name string) []string {
-	var all []string
-	runes := []rune(name)
-	start := 0
-	end := func(i int) {
-		if word := strings.TrimRightFunc(string(runes[start:i]), unicode.IsDigit); word != "" {
-			all = append(all, strings.ToLower(word))
-		}
-		start = i
-	}
-	for i, r := range runes {
-		switch {
-		case !unicode.IsLetter(r) && !unicode.IsDigit(r):
-			end(i)
-			start = i + 1
-		case i > start && unicode.IsUpper(r) &&
-			(!unicode.IsUpper(runes[i-1]) || i+1 < len(runes) && unicode.IsLower(runes[i+1])):
-			// A capital starts a word after a small letter, and as the last one
-			// of a row of capitals: APIKey is API and Key.
-			end(i)
-		}
-	}
-	end(len(runes))
-	return all
 }

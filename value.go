@@ -25,8 +25,9 @@ const shortenedPrefix = 1 << 10
 //     structure, such a string is {"base64": "..."}.
 //   - Every field of a struct is there, whatever its omitempty says. Fields
 //     tagged audit:"-" are not; those tagged audit:"redact" and those that
-//     [Sensitive] names are withheld. A struct without exported fields and
-//     without a Marshaler is shown by its unexported ones.
+//     [Sensitive] names are withheld, which gives the value [FormPartial]. A
+//     struct without exported fields and without a Marshaler is shown by its
+//     unexported ones.
 //   - NaN and the infinities are strings. Channels and functions are null.
 //   - What refers to itself is cut with "[cycle]", what is nested too deep with
 //     "[too deep]".
@@ -300,7 +301,8 @@ func (c Change) String() string {
 		return field + ": added " + c.After.name()
 	case c.Element && c.After.IsNull() && !c.Before.IsNull():
 		return field + ": removed " + c.Before.name()
-	case c.Before.Form == FormRedacted && c.After.Form == FormRedacted:
+	case c.Before.Form == FormRedacted && c.After.Form == FormRedacted,
+		c.Before.Form == FormPartial && c.After.Form == FormPartial && bytes.Equal(c.Before.JSON, c.After.JSON):
 		return field + ": changed (" + wordWithheld + ")"
 	}
 	return field + ": " + before + " → " + after

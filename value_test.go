@@ -23,6 +23,7 @@ var shownValues = []struct {
 	{"not recorded", audit.Value{}},
 	{"null", audit.Value{JSON: raw("null")}},
 	{"withheld", audit.Value{Form: audit.FormRedacted}},
+	{"withheld in part", audit.ValueOf(map[string]any{"pin": 1234, "on": true})},
 	{"empty text", audit.ValueOf("")},
 	{"text", audit.ValueOf("Apollo")},
 	{"the text none", audit.ValueOf("none")},

@@ -133,6 +133,7 @@ func (p *Plugin) introduce(tables map[string]*table, name string, sch *schema.Sc
 
 // refer finds the foreign keys whose labels are recorded, among GORM's relations.
 func (e *entity) refer(tables map[string]*table) {
+	e.veil(tables)
 	for _, rel := range e.table.schema.Relationships.BelongsTo {
 		if len(rel.References) == 1 && rel.References[0].PrimaryKey != nil && rel.Polymorphic == nil {
 			ref := rel.References[0]

@@ -83,6 +83,19 @@ func newEntity(t *table, o *modelOptions) (*entity, error) {
 	return e, nil
 }
 
+// meaningOf is what is known of the columns of a model: by its tags alone if it
+// is not registered.
+func meaningOf(s *schema.Schema, registered map[string]*table) *entity {
+	if t := registered[s.Table]; t != nil && t.entity != nil {
+		return t.entity
+	}
+	e := &entity{ignored: map[string]bool{}, redacted: map[string]bool{}, shown: map[string]bool{}}
+	for _, f := range s.Fields {
+		_ = e.readTag(f) // a mistake in it is nothing to those who do not register it
+	}
+	return e
+}
+
 // readTag takes in the audit tag of one field.
 func (e *entity) readTag(f *schema.Field) error {
 	tag := f.Tag.Get("audit")
@@ -213,7 +226,7 @@ func valueOf(c *column, v cell) audit.Value {
 	if c.redacted {
 		return audit.Value{Form: audit.FormRedacted}
 	}
-	return audit.Value{JSON: json.RawMessage(v.json), Form: v.form}
+	return c.secrets.value(v)
 }
 
 // entityOf names the record of a row.
@@ -221,23 +234,23 @@ func (e *entity) entityOf(l *layout, row *image) audit.Entity {
 	return audit.Entity{Type: e.kind, ID: l.id(row), Label: l.text(row, l.label), Owner: l.text(row, l.owner)}
 }
 
-// id is the primary key as text; the parts of a composite one are joined by a
-// slash, and a slash or a percent sign within them is escaped.
+// id is the primary key as text, see keyText; the parts of a composite one are
+// joined by a slash, and a slash or a percent sign within them is escaped.
 func (l *layout) id(row *image) string {
 	if len(l.keys) == 1 {
-		return plain(row.cells[l.keys[0]])
+		return keyText(&l.columns[l.keys[0]], row.cells[l.keys[0]])
 	}
 	parts := make([]string, len(l.keys))
 	for i, k := range l.keys {
-		parts[i] = idEscape.Replace(plain(row.cells[k]))
+		parts[i] = idEscape.Replace(keyText(&l.columns[k], row.cells[k]))
 	}
 	return strings.Join(parts, "/")
 }
 
-// text is a cell as plain text; empty for null, for a column that is redacted
-// and for one that is not there.
+// text is a cell as plain text; empty for null, for what is withheld and for a
+// column that is not there.
 func (l *layout) text(row *image, i int) string {
-	if i < 0 || l.columns[i].redacted {
+	if i < 0 || l.columns[i].redacted || !l.columns[i].secrets.tells(row.cells[i]) {
 		return ""
 	}
 	return plain(row.cells[i])

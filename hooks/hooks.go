@@ -181,6 +181,7 @@ func (p *Plugin) addReferences(db *gorm.DB, t *table, o *modelOptions) error {
 			t.entity.references = append(t.entity.references, r)
 		}
 	}
+	t.entity.veil(p.tables)
 	for _, rel := range t.schema.Relationships.BelongsTo {
 		if len(rel.References) == 1 && rel.References[0].PrimaryKey != nil && rel.Polymorphic == nil {
 			ref := rel.References[0]

@@ -18,6 +18,8 @@ type join struct {
 	owner *entity
 	field string // the relation as events name it
 
+	meaning *entity // of the table's columns
+
 	ownerColumns   []string // of the join table, in the order of the owner's primary key
 	elementColumns []string
 	element        *schema.Schema
@@ -49,6 +51,13 @@ func newJoin(owner *entity, rel *schema.Relationship, field string) *join {
 		keys = append(slices.Clone(j.ownerColumns), j.elementColumns...)
 	}
 	j.table = &table{name: rel.JoinTable.Table, schema: rel.JoinTable, keys: keys, join: j}
+	j.meaning = meaningOf(rel.JoinTable, nil)
+	for _, column := range slices.Concat(j.ownerColumns, j.elementColumns) {
+		// Whether they are told is for the keys to say that they hold; see veil.
+		j.meaning.shown[column] = true
+		delete(j.meaning.ignored, column)
+		delete(j.meaning.redacted, column)
+	}
 	return j
 }
 
@@ -74,20 +83,39 @@ func (j *join) value(l *layout, row *image) audit.Value {
 		return audit.Value{JSON: json.RawMessage("null")}
 	}
 	if len(l.columns) == len(j.ownerColumns)+1 && len(j.elementColumns) == 1 {
-		return audit.Value{JSON: json.RawMessage(row.cells[l.find(j.elementColumns[0])].json)}
+		return j.id(l, row, l.find(j.elementColumns[0]))
 	}
-	b := []byte{'{'}
+	object := audit.Value{JSON: []byte{'{'}}
 	for i := range l.columns {
-		if slices.Contains(j.ownerColumns, l.columns[i].name) {
+		name := l.columns[i].name
+		if slices.Contains(j.ownerColumns, name) {
 			continue
 		}
-		if len(b) > 1 {
-			b = append(b, ',')
+		v := valueOf(&l.columns[i], row.cells[i])
+		switch {
+		case slices.Contains(j.elementColumns, name):
+			v = j.id(l, row, i)
+		case v.Form == audit.FormRedacted:
+			v.JSON, object.Form = json.RawMessage(withheldPart), audit.FormPartial
+		case v.Form == audit.FormPartial:
+			object.Form = audit.FormPartial
 		}
-		b = append(audit.AppendJSONString(b, l.columns[i].name), ':')
-		b = append(b, row.cells[i].json...)
+		if len(object.JSON) > 1 {
+			object.JSON = append(object.JSON, ',')
+		}
+		object.JSON = append(audit.AppendJSONString(object.JSON, name), ':')
+		object.JSON = append(object.JSON, v.JSON...)
 	}
-	return audit.Value{JSON: append(b, '}')}
+	object.JSON = append(object.JSON, '}')
+	return object
+}
+
+// id is what names the element in one column.
+func (j *join) id(l *layout, row *image, i int) audit.Value {
+	if c := &l.columns[i]; c.redacted {
+		return audit.Value{JSON: audit.AppendJSONString(nil, keyText(c, row.cells[i]))}
+	}
+	return audit.Value{JSON: json.RawMessage(row.cells[i].json)}
 }
 
 // addElements adds the changes of a join table to the events of the owners. An

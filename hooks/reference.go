@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"gorm.io/gorm/schema"
 
@@ -25,23 +24,27 @@ type reference struct {
 // newReference returns a reference to the records of a model; false if they
 // have no label.
 func newReference(field, key string, parent *schema.Schema, registered map[string]*table) (reference, bool) {
-	r := reference{field: field, table: parent.Table, key: key}
-	if t := registered[parent.Table]; t != nil && t.entity != nil {
-		r.label = t.entity.label
-		if t.entity.redacts(r.label) {
-			return r, false
-		}
-		return r, r.label != ""
-	}
-	for _, f := range parent.Fields {
-		words := strings.Split(f.Tag.Get("audit"), ",")
-		for _, w := range words {
-			if strings.TrimSpace(w) == "label" && f.DBName != "" && !strings.Contains(f.Tag.Get("audit"), "redact") {
-				r.label = f.DBName
+	e := meaningOf(parent, registered)
+	r := reference{field: field, table: parent.Table, key: key, label: e.label}
+	return r, r.label != "" && !e.redacts(r.label) && !e.redacts(key)
+}
+
+// veil withholds the foreign keys that hold a primary key which is withheld.
+func (e *entity) veil(registered map[string]*table) {
+	for _, rel := range e.table.schema.Relationships.BelongsTo {
+		for _, ref := range rel.References {
+			if ref.PrimaryKey != nil && meaningOf(rel.FieldSchema, registered).redacts(ref.PrimaryKey.DBName) {
+				e.redacted[ref.ForeignKey.DBName] = true
 			}
 		}
 	}
-	return r, r.label != ""
+	for _, j := range e.joins {
+		for i, column := range j.elementColumns {
+			if meaningOf(j.element, registered).redacts(j.elementKeys[i]) {
+				j.meaning.redacted[column] = true
+			}
+		}
+	}
 }
 
 // labelKey is one record that is referred to: its key as JSON in a column of a
@@ -59,7 +62,7 @@ func (r reference) refersTo(v audit.Value) json.RawMessage {
 		}
 		id = object[r.inside]
 	}
-	if v.Form != audit.FormPlain || id == nil || string(id) == "null" {
+	if v.Form != audit.FormPlain && !(r.element && v.Form == audit.FormPartial) || id == nil || string(id) == "null" {
 		return nil
 	}
 	return id
@@ -147,7 +150,9 @@ func (u *unit) readLabelsOf(ctx context.Context, r reference, text string, args 
 		}
 		key, _ := appendCanonical(nil, k, id)
 		name, form := appendCanonical(nil, kindText, label)
-		u.labels[labelKey{r.table, r.key, string(key)}] = plain(cell{json: name, form: form})
+		if c := (cell{json: name, form: form}); (&secrets{}).tells(c) {
+			u.labels[labelKey{r.table, r.key, string(key)}] = plain(c)
+		}
 	}
 	if err := rows.Err(); err != nil {
 		return err

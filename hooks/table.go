@@ -65,7 +65,8 @@ type column struct {
 	kind     kind
 	wide     bool // may hold a long value
 	redacted bool
-	audited  bool // is part of events; others are read for what they mean
+	secrets  *secrets // within its values; nil if these hold no parts
+	audited  bool     // is part of events; others are read for what they mean
 	key      bool
 }
 
@@ -127,7 +128,7 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
 	l := &layout{index: map[string]int{}, dialect: d, table: t.name[strings.LastIndexByte(t.name, '.')+1:]}
 	e := t.entity
 	if e == nil {
-		e = &entity{}
+		e = t.join.meaning
 	}
 	for _, ct := range types {
 		name := ct.Name()
@@ -143,6 +144,9 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
 			continue
 		}
 		c.wide = !c.key && mayBeLong(d.name, c.kind, f, ct)
+		if !c.key && !c.redacted && (c.kind == kindText || c.kind == kindJSON || c.kind == kindBytes) {
+			c.secrets = secretsOf(f, e.shown[name])
+		}
 		l.index[name] = len(l.columns)
 		l.columns = append(l.columns, c)
 	}
