@@ -38,9 +38,10 @@ type Store struct {
 }
 
 var (
-	_ audit.Store       = (*Store)(nil)
-	_ audit.Stager      = (*Store)(nil)
-	_ audit.ActorLister = (*Store)(nil)
+	_ audit.Store         = (*Store)(nil)
+	_ audit.Stager        = (*Store)(nil)
+	_ audit.ActorLister   = (*Store)(nil)
+	_ audit.ReverseLister = (*Store)(nil)
 )
 
 // New returns an empty Store.
@@ -103,6 +104,37 @@ func (s *Store) List(ctx context.Context, f audit.Filter, after audit.Position, 
 			page = append(page, clone(*e))
 		}
 	}
+	return page, nil
+}
+
+// ListBefore implements [audit.ReverseLister].
+func (s *Store) ListBefore(ctx context.Context, f audit.Filter, before audit.Position, limit int) ([]audit.Event, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := f.Validate(); err != nil {
+		return nil, err
+	}
+	if limit < 1 {
+		return nil, fmt.Errorf("memstore: limit is %d, must be at least 1", limit)
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	start := sort.Search(len(s.events), func(i int) bool {
+		e := &s.events[i]
+		return !e.Time.Before(f.From) && (before.IsZero() || e.Position().Compare(before) < 0)
+	})
+	var page []audit.Event
+	for i := start; i < len(s.events) && len(page) < limit; i++ {
+		e := &s.events[i]
+		if !f.To.IsZero() && !e.Time.Before(f.To) {
+			break
+		}
+		if f.Matches(*e) {
+			page = append(page, clone(*e))
+		}
+	}
+	slices.Reverse(page)
 	return page, nil
 }
 

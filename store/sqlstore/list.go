@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/gormtrail/audit"
 )
@@ -24,6 +25,22 @@ const minFetch = 100
 // that differs in trailing spaces on MySQL. JSON functions in SQL would be no
 // better: they refuse values that are nested deeply, which MariaDB does at 32.
 func (s *Store) ListTx(ctx context.Context, tx audit.DBTX, f audit.Filter, after audit.Position, limit int) ([]audit.Event, error) {
+	return s.list(ctx, tx, s.names.selectEvents, f, after, limit)
+}
+
+var _ audit.ReverseLister = (*Store)(nil)
+
+// ListBefore implements [audit.ReverseLister].
+func (s *Store) ListBefore(ctx context.Context, f audit.Filter, before audit.Position, limit int) ([]audit.Event, error) {
+	found, err := s.list(ctx, s.db, s.names.selectBefore, f, before, limit)
+	slices.Reverse(found)
+	return found, err
+}
+
+// selection makes the statement that reads on from a position.
+type selection func(f audit.Filter, from audit.Position, limit int) (string, []any)
+
+func (s *Store) list(ctx context.Context, tx audit.DBTX, sel selection, f audit.Filter, from audit.Position, limit int) ([]audit.Event, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
@@ -33,7 +50,8 @@ func (s *Store) ListTx(ctx context.Context, tx audit.DBTX, f audit.Filter, after
 	var found []audit.Event
 	fetch := limit
 	for {
-		last, n, err := s.fetch(ctx, tx, f, after, fetch, func(e audit.Event) {
+		text, args := sel(f, from, fetch)
+		last, n, err := s.fetch(ctx, tx, text, args, func(e audit.Event) {
 			if len(found) < limit && f.Matches(e) {
 				found = append(found, e)
 			}
@@ -44,14 +62,12 @@ func (s *Store) ListTx(ctx context.Context, tx audit.DBTX, f audit.Filter, after
 		if n < fetch || len(found) == limit {
 			return found, nil
 		}
-		after, fetch = last, max(limit-len(found), minFetch)
+		from, fetch = last, max(limit-len(found), minFetch)
 	}
 }
 
-// fetch reads up to limit rows and returns the position of the last one and
-// their number.
-func (s *Store) fetch(ctx context.Context, tx audit.DBTX, f audit.Filter, after audit.Position, limit int, each func(audit.Event)) (last audit.Position, n int, err error) {
-	text, args := s.names.selectEvents(f, after, limit)
+// fetch reads rows and returns the position of the last one and their number.
+func (s *Store) fetch(ctx context.Context, tx audit.DBTX, text string, args []any, each func(audit.Event)) (last audit.Position, n int, err error) {
 	rows, err := tx.QueryContext(ctx, text, args...)
 	if err != nil {
 		return last, 0, fmt.Errorf("sqlstore: list events: %w", err)

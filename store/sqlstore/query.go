@@ -10,14 +10,32 @@ import (
 	"github.com/gormtrail/audit"
 )
 
-// selectEvents is the statement that reads the events after a position. It
-// finds every event that the filter matches, and may find a few others; see
-// [Store.ListTx].
+// selectEvents is the statement that reads the events after a position, newest
+// first. It finds every event that the filter matches, and may find a few
+// others; see [Store.ListTx].
 func (n names) selectEvents(f audit.Filter, after audit.Position, limit int) (string, []any) {
+	return n.selectWay(older, f, after, limit)
+}
+
+// selectBefore is the statement that reads the events before a position, oldest
+// first.
+func (n names) selectBefore(f audit.Filter, before audit.Position, limit int) (string, []any) {
+	return n.selectWay(newer, f, before, limit)
+}
+
+// way is the direction in which events are read.
+type way struct{ than, order string }
+
+var (
+	older = way{" < ", "DESC"}
+	newer = way{" > ", "ASC"}
+)
+
+func (n names) selectWay(w way, f audit.Filter, from audit.Position, limit int) (string, []any) {
 	q := query{dialect: n.dialect}
 	q.write("SELECT ", selected, " FROM ", n.qualified(n.events), " WHERE workspace = ")
 	q.arg(f.Workspace)
-	q.between(f, after)
+	q.between(w, f, from)
 	q.ids("id", f.IDs)
 	q.actors(f.Actors)
 	q.actions(f.Actions)
@@ -31,7 +49,7 @@ func (n names) selectEvents(f audit.Filter, after audit.Position, limit int) (st
 	q.label(f.Text)
 	// The limit is no variable: planners of prepared statements would not know
 	// that it is small.
-	q.write(" ORDER BY time DESC, id DESC LIMIT ", strconv.Itoa(limit))
+	q.write(" ORDER BY time ", w.order, ", id ", w.order, " LIMIT ", strconv.Itoa(limit))
 	return q.String(), q.args
 }
 
@@ -53,38 +71,47 @@ func (q *query) arg(v any) {
 	q.WriteString(q.dialect.placeholder(len(q.args)))
 }
 
-// between bounds the time. A position replaces To if it is older: SQLite uses
-// one upper bound of an index and checks a second one row by row.
-func (q *query) between(f audit.Filter, after audit.Position) {
-	if !f.From.IsZero() {
+// between bounds the time. A position replaces the bound on its side if it is
+// stricter: SQLite uses one bound of an index on each side and checks a second
+// one row by row.
+func (q *query) between(w way, f audit.Filter, p audit.Position) {
+	switch {
+	case w == newer && !p.IsZero() && !p.Time.Before(f.From):
+		q.beyond(w, p)
+	case !f.From.IsZero():
 		q.write(" AND time >= ")
 		q.arg(ceilMicro(f.From))
 	}
 	switch {
-	case !after.IsZero() && (f.To.IsZero() || after.Time.Before(f.To)):
-		q.after(after)
+	case w == older && !p.IsZero() && (f.To.IsZero() || p.Time.Before(f.To)):
+		q.beyond(w, p)
 	case !f.To.IsZero():
 		q.write(" AND time < ")
 		q.arg(ceilMicro(f.To))
 	}
 }
 
-func (q *query) after(p audit.Position) {
+// beyond bounds the time and id by a position, which is left out itself.
+func (q *query) beyond(w way, p audit.Position) {
 	at := ceilMicro(p.Time)
 	switch {
 	case at != p.Time.UnixMicro(): // between two microseconds, no event is there
-		q.write(" AND time < ")
+		if w == older {
+			q.write(" AND time < ")
+		} else {
+			q.write(" AND time >= ")
+		}
 		q.arg(at)
 	case q.dialect == MySQL: // does not use an index for pairs
-		q.write(" AND time <= ")
+		q.write(" AND time", strings.TrimSuffix(w.than, " "), "= ")
 		q.arg(at)
-		q.write(" AND (time < ")
+		q.write(" AND (time", w.than)
 		q.arg(at)
-		q.write(" OR id < ")
+		q.write(" OR id", w.than)
 		q.arg(q.dialect.uuid(&p.ID))
 		q.write(")")
 	default:
-		q.write(" AND (time, id) < (")
+		q.write(" AND (time, id)", w.than, "(")
 		q.arg(at)
 		q.write(", ")
 		q.arg(q.dialect.uuid(&p.ID))

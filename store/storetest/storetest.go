@@ -34,6 +34,7 @@ func Run(t *testing.T, newStore func(t *testing.T) audit.Store) {
 	run(valueRules)
 	run(abilityRules)
 	run(actorRules)
+	run(reverseRules)
 	t.Run("Filter", func(t *testing.T) { runFilter(t, newStore(t)) })
 }
 
