@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -25,6 +26,9 @@ type Catalog struct {
 	origins    []OriginWords
 	rows       []CatalogRow
 	kinds      map[kind]kindNames
+	// named finds what labels and codes stand for. It is made when it is first
+	// needed, because most programs only render names.
+	named func() map[string][]atom
 }
 
 // kind is what labels are looked up by first.
@@ -165,6 +169,7 @@ func (c *Catalog) extend(words CatalogWords) *Catalog {
 		names.owned = names.owned || row.Action.Ownership != OwnershipNone
 		n.kinds[k] = names
 	}
+	n.named = sync.OnceValue(n.byName)
 	return n
 }
 
@@ -366,11 +371,8 @@ func (c *Catalog) Validate(f Filter) error {
 
 // unknownWord names a word that is not in the catalogue and those near it.
 func unknownWord(what, word string, known []string) error {
-	hint := "add it with Catalog.With if it is right"
-	if near := nearest(word, known); len(near) > 0 {
-		hint = "did you mean " + strings.Join(near, " or ") + "?"
-	}
-	return fmt.Errorf("%w: unknown %s %q; %s", ErrInvalidFilter, what, cleanText(word, maxID), hint)
+	return fmt.Errorf("%w: unknown %s %q; %s", ErrInvalidFilter, what, cleanText(word, maxID),
+		hint(word, known, "add it with Catalog.With if it is right"))
 }
 
 func or(s, otherwise string) string {

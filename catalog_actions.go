@@ -23,21 +23,9 @@ func (c *Catalog) Actions(names ...string) ([]Action, error) {
 		return nil, nil
 	}
 	c = c.orDefault()
-	wanted := make(map[string][]atom, len(names))
-	for _, name := range names {
-		wanted[folded(name)] = nil
-	}
-	for a, names := range c.atoms {
-		for _, name := range names {
-			name = folded(name)
-			if atoms, ok := wanted[name]; ok {
-				wanted[name] = append(atoms, a)
-			}
-		}
-	}
 	var actions []Action
 	for _, name := range names {
-		found := join(wanted[folded(name)])
+		found := join(c.named()[folded(name)])
 		if len(found) == 0 {
 			if a, ok := c.parts(folded(name)); ok {
 				found = []Action{a}
@@ -81,6 +69,17 @@ func (c *Catalog) atoms(yield func(a atom, names [2]string) bool) {
 			}
 		}
 	}
+}
+
+// byName are the atoms of each label and code, folded.
+func (c *Catalog) byName() map[string][]atom {
+	named := make(map[string][]atom)
+	for a, names := range c.atoms {
+		for _, name := range names {
+			named[folded(name)] = append(named[folded(name)], a)
+		}
+	}
+	return named
 }
 
 // join makes of atoms the fewest actions that cover them.
@@ -190,6 +189,15 @@ func (c *Catalog) actionNames() []string {
 		}
 	}
 	return names
+}
+
+// hint says which of the known names the word may have been meant as, else
+// something else.
+func hint(word string, known []string, otherwise string) string {
+	if near := nearest(word, known); len(near) > 0 {
+		return "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return otherwise
 }
 
 // nearest returns up to three of the known names that word may have been meant

@@ -207,7 +207,7 @@ func (f Filter) validateValues(prefix string) error {
 	origins := 0
 	for i, a := range f.Actions {
 		origins += len(a.Origins)
-		if a.Type == "" && a.Operation == "" && len(a.Origins) == 0 && a.Ownership == "" {
+		if a.isEmpty() {
 			return invalid("Actions[%d] is empty; leave it out to ask for every action", i)
 		}
 		if a.Ownership != OwnershipNone && a.Ownership != OwnershipSelf && a.Ownership != OwnershipOther {
@@ -315,6 +315,11 @@ func (f *Filter) asksFor(e *Event) bool {
 		in(f.Causes, e.Cause) &&
 		in(f.ChangeSets, e.ChangeSet) &&
 		(f.Text == "" || strings.Contains(lowerASCII(e.Entity.Label), lowerASCII(f.Text)))
+}
+
+// isEmpty reports whether a asks for nothing.
+func (a Action) isEmpty() bool {
+	return a.Type == "" && a.Operation == "" && len(a.Origins) == 0 && a.Ownership == ""
 }
 
 func (a Action) matches(e *Event) bool {
