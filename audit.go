@@ -308,14 +308,14 @@ type TxLister interface {
 	ListTx(ctx context.Context, tx DBTX, f Filter, after Position, limit int) ([]Event, error)
 }
 
-// Colocated is a [TxStore] that can tell whether another pool of connections
-// leads to the database it keeps its events in. Without it hooks take the
+// Colocated is a [TxStore] that can tell whether other connections lead to the
+// database it keeps its events in. Without it hooks take the
 // application's word for it.
 type Colocated interface {
-	// SameDatabase reports whether pool leads to the store's own database. It
-	// must not be called while a transaction of pool is open, because pool may
-	// have one connection only.
-	SameDatabase(ctx context.Context, pool *sql.DB) (bool, error)
+	// SameDatabase reports whether conn, a pool, a connection or a transaction,
+	// leads to the store's own database. A pool must have no transaction open
+	// meanwhile, because it may have one connection only.
+	SameDatabase(ctx context.Context, conn DBTX) (bool, error)
 }
 
 // SchemaVerifier is a [Store] whose tables may be missing or older than the

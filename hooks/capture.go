@@ -96,6 +96,9 @@ func (c *capture) QueryContext(ctx context.Context, text string, args ...any) (*
 // open finds out what the statement is going to do.
 func (c *capture) open(ctx context.Context, text string) (err error) {
 	defer recovered(&err)
+	if err := c.plugin.prove(ctx, c.tx); err != nil {
+		return failed(err)
+	}
 	if c.layout, err = c.table.load(ctx, c.plugin.dialect, c.tx); err != nil {
 		return err
 	}

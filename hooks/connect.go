@@ -23,7 +23,7 @@ func (p *Plugin) connect(ctx context.Context, db *gorm.DB, separate bool) error 
 	}
 	tx, joins := store.(audit.TxStore)
 	if !joins || separate {
-		pool := &heldPool{ConnPool: db.Config.ConnPool, store: store}
+		pool := holding(db.Config.ConnPool, store)
 		db.Config.ConnPool, db.Statement.ConnPool = pool, pool
 		return nil
 	}
@@ -46,6 +46,7 @@ func (p *Plugin) probe(ctx context.Context, db *gorm.DB) error {
 		if err != nil {
 			return fmt.Errorf("audit: cannot tell whether the store shares GORM's database: %w", err)
 		}
+		p.pools.first = pool
 		if !same {
 			return errors.New("audit: the store keeps its events in another database; " + separateRemedy)
 		}
@@ -94,7 +95,7 @@ func (p *Plugin) append(ctx context.Context, tx audit.DBTX, events []audit.Event
 	}
 	held, ok := tx.(*heldTx)
 	if !ok {
-		return errors.New("the store cannot join the transaction, and it was not begun by GORM: begin it by db.Begin or db.Transaction of the *gorm.DB that uses the plugin")
+		return errors.New("the store cannot join the transaction, and it was not begun by GORM: begin it by db.Begin or db.Transaction of the *gorm.DB that uses the plugin, without a clause that chooses other connections")
 	}
 	held.hold(events)
 	return nil
@@ -112,16 +113,5 @@ func Record(db *gorm.DB, events ...audit.Event) error {
 	if !inTransaction(db.Statement.ConnPool) {
 		return p.rec.Record(ctx, events...)
 	}
-	u := newUnit(p, connection(db.Statement.ConnPool))
-	admitted, err := p.rec.Admit(ctx, u.tx, events)
-	if err != nil {
-		return err
-	}
-	for _, e := range admitted {
-		u.add(ctx, pending{Event: e, entity: &entity{kind: e.Entity.Type}})
-	}
-	if err := u.flush(ctx); err != nil {
-		return failed(err)
-	}
-	return nil
+	return p.recordOn(ctx, connection(db.Statement.ConnPool), events)
 }

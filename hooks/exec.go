@@ -161,6 +161,9 @@ func (x *executor) understand(p *Plugin, t *table, text string) error {
 func (x *executor) run(ctx context.Context) (n int64, err error) {
 	defer recovered(&err)
 	d := x.plugin.dialect
+	if err := x.plugin.prove(ctx, x.tx); err != nil {
+		return 0, failed(err)
+	}
 	if x.layout, err = x.table.load(ctx, d, x.tx); err != nil {
 		return 0, failed(err)
 	}

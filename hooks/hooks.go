@@ -32,6 +32,7 @@ type Plugin struct {
 	names      names
 	joins      []*join
 	changeSets changeSets
+	pools      pools
 	catalogue  atomic.Pointer[catalogue] // nil until it is needed
 	all        *everything               // nil if only registered models are recorded
 }
@@ -53,6 +54,9 @@ func (p *Plugin) Name() string { return pluginName }
 func (p *Plugin) Initialize(db *gorm.DB) (err error) {
 	if p.rec == nil {
 		return errors.New("audit: hooks.New needs a recorder, got nil")
+	}
+	if p.tables != nil && db.Plugins[pluginName] == gorm.Plugin(p) {
+		return p.initializeFurther(db)
 	}
 	if p.tables != nil {
 		return errors.New("audit: the plugin is in use already; make another with hooks.New")
@@ -222,6 +226,17 @@ func (p *Plugin) addReferences(db *gorm.DB, t *table, o *modelOptions) error {
 func (p *Plugin) addCallbacks(db *gorm.DB) error {
 	create, update, del := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
 	raw, query, row := db.Callback().Raw(), db.Callback().Query(), db.Callback().Row()
+	if p.store == nil && !db.SkipDefaultTransaction { // else GORM has no such callbacks, and begin does it
+		for _, register := range []func(string, func(*gorm.DB)) error{
+			create.Before("gorm:begin_transaction").Register,
+			update.Before("gorm:begin_transaction").Register,
+			del.Before("gorm:begin_transaction").Register,
+		} {
+			if err := register("audit:hold", p.hold); err != nil {
+				return err
+			}
+		}
+	}
 	return errors.Join(
 		create.Before("gorm:save_before_associations").Register("audit:begin", p.begin),
 		create.Before("gorm:create").Register("audit:before", p.before),

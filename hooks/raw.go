@@ -258,6 +258,9 @@ func (p *Plugin) record(db *gorm.DB, events []audit.Event) error {
 }
 
 func (p *Plugin) recordOn(ctx context.Context, tx audit.DBTX, events []audit.Event) error {
+	if err := p.prove(ctx, tx); err != nil {
+		return failed(err)
+	}
 	u := newUnit(p, tx)
 	admitted, err := p.rec.Admit(ctx, tx, events)
 	if err != nil {
@@ -266,7 +269,7 @@ func (p *Plugin) recordOn(ctx context.Context, tx audit.DBTX, events []audit.Eve
 	for _, e := range admitted {
 		u.add(ctx, pending{Event: e, entity: &entity{kind: e.Entity.Type}})
 	}
-	return u.flush(ctx)
+	return failed(u.flush(ctx))
 }
 
 // beforeRow is for SQL whose rows the application reads when the callbacks are

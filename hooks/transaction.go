@@ -17,15 +17,18 @@ import (
 // connection is what lies below GORM's cache of prepared statements, so that
 // our SQL makes no entry in it.
 func connection(pool gorm.ConnPool) audit.DBTX {
-	switch p := pool.(type) {
-	case *gorm.PreparedStmtTX:
-		return p.Tx
-	case *gorm.PreparedStmtDB:
-		return p.ConnPool
-	case *capture:
-		return p.tx
+	for {
+		switch p := pool.(type) {
+		case *gorm.PreparedStmtTX:
+			pool = p.Tx
+		case *gorm.PreparedStmtDB:
+			pool = p.ConnPool // which may be another: of a session of its own
+		case *capture:
+			return p.tx
+		default:
+			return pool
+		}
 	}
-	return pool
 }
 
 // inTransaction reports whether a connection can be committed.
@@ -50,6 +53,7 @@ func (p *Plugin) openTransaction(db *gorm.DB) {
 	if db.Error != nil || db.DryRun || inTransaction(db.Statement.ConnPool) {
 		return
 	}
+	p.hold(db)
 	pool := db.Statement.ConnPool
 	tx := db.Begin()
 	if tx.Error != nil {

@@ -226,7 +226,7 @@ func TestSameDatabase(t *testing.T) {
 		require.False(t, same(other.SQL()), "another database with a table of the same name")
 
 		_, err := store.SameDatabase(ctx, nil)
-		require.EqualError(t, err, "sqlstore: SameDatabase needs a pool, got nil")
+		require.EqualError(t, err, "sqlstore: SameDatabase needs a connection, got nil")
 	})
 	t.Run("SQLite in memory is the same only for its own pool", func(t *testing.T) {
 		one, err := sql.Open("sqlite", ":memory:")

@@ -10,14 +10,14 @@ import (
 	"github.com/gormtrail/audit"
 )
 
-// SameDatabase implements [audit.Colocated]. Two pools lead to one database if
-// the events' table that each of them finds is the same one. Databases of
-// SQLite in memory are the same only if the pool is the store's own.
-func (s *Store) SameDatabase(ctx context.Context, pool *sql.DB) (bool, error) {
-	if pool == nil {
-		return false, errors.New("sqlstore: SameDatabase needs a pool, got nil")
+// SameDatabase implements [audit.Colocated]. Two connections lead to one database
+// if the events' table that each of them finds is the same one. Databases of
+// SQLite in memory are the same only if conn is the store's own pool.
+func (s *Store) SameDatabase(ctx context.Context, conn audit.DBTX) (bool, error) {
+	if conn == nil {
+		return false, errors.New("sqlstore: SameDatabase needs a connection, got nil")
 	}
-	if pool == s.db {
+	if conn == audit.DBTX(s.db) {
 		return true, nil
 	}
 	identify := s.identity
@@ -28,7 +28,7 @@ func (s *Store) SameDatabase(ctx context.Context, pool *sql.DB) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("sqlstore: identify the store's database: %w", err)
 	}
-	other, err := identify(ctx, pool)
+	other, err := identify(ctx, conn)
 	if err != nil {
 		return false, fmt.Errorf("sqlstore: identify the other database: %w", err)
 	}
