@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"unicode"
 )
 
@@ -26,9 +25,6 @@ type Catalog struct {
 	origins    []OriginWords
 	rows       []CatalogRow
 	kinds      map[kind]kindNames
-	// named finds what labels and codes stand for. It is made when it is first
-	// needed, because most programs only render names.
-	named func() map[string][]atom
 }
 
 // kind is what labels are looked up by first.
@@ -169,7 +165,6 @@ func (c *Catalog) extend(words CatalogWords) *Catalog {
 		names.owned = names.owned || row.Action.Ownership != OwnershipNone
 		n.kinds[k] = names
 	}
-	n.named = sync.OnceValue(n.byName)
 	return n
 }
 

@@ -23,20 +23,27 @@ func (c *Catalog) Actions(names ...string) ([]Action, error) {
 		return nil, nil
 	}
 	c = c.orDefault()
+	named := c.atomsByName()
 	var actions []Action
 	for _, name := range names {
-		found := join(c.named()[folded(name)])
-		if len(found) == 0 {
-			if a, ok := c.parts(folded(name)); ok {
-				found = []Action{a}
-			}
-		}
+		found := c.actions(named, name)
 		if len(found) == 0 {
 			return nil, unknownWord("action", strings.TrimSpace(name), c.actionNames())
 		}
 		actions = append(actions, found...)
 	}
 	return actions, nil
+}
+
+// actions are what one name stands for, none if it is unknown.
+func (c *Catalog) actions(named map[string][]atom, name string) []Action {
+	if found := join(named[folded(name)]); len(found) > 0 {
+		return found
+	}
+	if a, ok := c.parts(folded(name)); ok {
+		return []Action{a}
+	}
+	return nil
 }
 
 // folded is a name as names are compared.
@@ -71,8 +78,8 @@ func (c *Catalog) atoms(yield func(a atom, names [2]string) bool) {
 	}
 }
 
-// byName are the atoms of each label and code, folded.
-func (c *Catalog) byName() map[string][]atom {
+// atomsByName are the atoms of each label and code, folded.
+func (c *Catalog) atomsByName() map[string][]atom {
 	named := make(map[string][]atom)
 	for a, names := range c.atoms {
 		for _, name := range names {

@@ -19,7 +19,8 @@ import (
 // more than [MaxQueryBytes] gets a text that ParseQuery refuses, never one
 // that asks for something else.
 func FormatQuery(f Filter, opts *QueryOptions) string {
-	q := queryWriter{QueryOptions: opts.complete()}
+	o := opts.complete()
+	q := queryWriter{QueryOptions: o, parser: queryParser{QueryOptions: o}}
 	terms := q.terms(f)
 	for _, x := range f.Except {
 		left := q.terms(x)
@@ -35,12 +36,14 @@ func FormatQuery(f Filter, opts *QueryOptions) string {
 // queryWriter writes filters as text.
 type queryWriter struct {
 	QueryOptions
-	// names are the catalogue's names of actions. Nil until they are needed.
-	names []namedActions
+	// parser tells whether a short form is understood as it is meant.
+	parser queryParser
+	// labels are what people choose actions from. Nil until they are needed.
+	labels []labelled
 }
 
-// namedActions are what a label stands for.
-type namedActions struct {
+// labelled is what a label stands for.
+type labelled struct {
 	label   string
 	actions []Action
 }
@@ -141,13 +144,15 @@ func (q *queryWriter) entityType(t EntityType) string {
 // actions are named by labels where these stand for the same, and else by their
 // parts. Labels may stand for several actions in a row.
 func (q *queryWriter) actions(actions []Action) []string {
-	if len(actions) > 0 && q.names == nil {
-		q.names = q.Catalog.labelled()
+	if len(actions) > 0 && q.labels == nil {
+		for _, row := range q.Catalog.All() {
+			q.labels = append(q.labels, labelled{row.Label, q.Catalog.actions(q.parser.names(), row.Label)})
+		}
 	}
 	var values []string
 	for len(actions) > 0 {
-		var best namedActions
-		for _, n := range q.names {
+		var best labelled
+		for _, n := range q.labels {
 			if len(n.actions) > len(best.actions) && len(n.actions) <= len(actions) && slices.EqualFunc(n.actions, actions[:len(n.actions)], Action.equal) {
 				best = n
 			}
@@ -161,15 +166,6 @@ func (q *queryWriter) actions(actions []Action) []string {
 		actions = actions[1:]
 	}
 	return values
-}
-
-// labelled are the labels that people choose from and what they stand for.
-func (c *Catalog) labelled() []namedActions {
-	var names []namedActions
-	for _, row := range c.All() {
-		names = append(names, namedActions{row.Label, join(c.named()[folded(row.Label)])})
-	}
-	return names
 }
 
 // actionParts are the parts of an action, once for each of its origins.
@@ -213,12 +209,11 @@ func (q *queryWriter) shortened(parts []string) (string, bool) {
 	if strings.ContainsAny(short, `"`) || slices.Contains(parts, none) {
 		return "", false
 	}
-	read, err := ParseQuery(keyAction+":"+short, &q.QueryOptions)
-	if err != nil || len(read.Actions) != 1 {
+	var read, exact queryBuilder
+	if q.parser.action(&read, queryWord{text: short}) != nil || q.parser.action(&exact, queryWord{text: strings.Join(parts, ".")}) != nil {
 		return "", false
 	}
-	exact, err := ParseQuery(keyAction+":"+strings.Join(parts, "."), &q.QueryOptions)
-	return short, err == nil && len(exact.Actions) == 1 && read.Actions[0].equal(exact.Actions[0])
+	return short, slices.EqualFunc(read.Actions, exact.Actions, Action.equal)
 }
 
 // created is a range, by days where its ends are those of days.

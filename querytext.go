@@ -106,6 +106,15 @@ type queryParser struct {
 	at int
 	// values is the number of values that were read.
 	values int
+	// named are the catalogue's names of actions. Nil until they are needed.
+	named map[string][]atom
+}
+
+func (p *queryParser) names() map[string][]atom {
+	if p.named == nil {
+		p.named = p.Catalog.atomsByName()
+	}
+	return p.named
 }
 
 // queryWord is a part of the text as it was written, with its place.

@@ -219,8 +219,8 @@ func (p *queryParser) action(b *queryBuilder, w queryWord) error {
 	if err != nil {
 		return err
 	}
-	actions, err := p.Catalog.Actions(name)
-	if err != nil {
+	actions := p.Catalog.actions(p.names(), name)
+	if len(actions) == 0 {
 		return p.errorf(w, "unknown action %q; %s", cleanText(name, maxID),
 			hint(name, p.Catalog.actionNames(), "an action is a name in quotes, a code, or parts as in project.updated"))
 	}
