@@ -121,7 +121,7 @@ func (o *output) copyFrom(ctx context.Context, name string, c Checkpoint) (bool,
 	if err != nil { // whatever it is: beginning anew needs nothing of it
 		return false, nil
 	}
-	defer from.Close()
+	defer func() { _ = from.Close() }()
 	_, err = io.Copy(o, io.LimitReader(from, c.Size))
 	var failed *placeError
 	if errors.As(err, &failed) { // writing did

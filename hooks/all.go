@@ -32,7 +32,7 @@ import (
 func All(except ...any) Option {
 	return func(s *settings) error {
 		s.all = &everything{except: map[string]bool{}}
-		for _, own := range []string{"", "_settings", "_schema", "_purge"} {
+		for _, own := range []string{"", "_settings", "_exports", "_schema", "_purge"} {
 			s.all.except["audit_events"+own] = true
 		}
 		for _, e := range except {

@@ -47,10 +47,9 @@ func RequireModels(t audittest.TestingT, db *gorm.DB, models []any, exempt ...an
 
 // RequireTables is [RequireModels] for programs that do not migrate by GORM: it
 // looks at every table of the database that db is connected to (PostgreSQL: of
-// its current schema). Tables of migration tools and those of the store, such as
-// audit_events, audit_events_schema and audit_events_settings, are among them,
-// and thus to be named in exempt. Those that SQLite keeps for itself are passed
-// over.
+// its current schema). Tables of migration tools and those of the store,
+// audit_events and others that begin so, are among them, and thus to be named in
+// exempt. Those that SQLite keeps for itself are passed over.
 func RequireTables(t audittest.TestingT, db *gorm.DB, exempt ...any) {
 	t.Helper()
 	names, err := db.Migrator().GetTables()

@@ -171,11 +171,11 @@ func TestVerifySchemaNamesTheRemedy(t *testing.T) {
 		require.NoError(t, store.Migrate(ctx), "a lost table is made again")
 
 		exec("DELETE FROM audit_events_schema")
-		requireSchema("the tables of " + quoted("audit_events") + " are at version 0, this program needs 1" + remedy)
+		requireSchema("the tables of " + quoted("audit_events") + " are at version 0, this program needs 3" + remedy)
 		require.NoError(t, store.Migrate(ctx))
 
-		exec("INSERT INTO audit_events_schema (version) VALUES (2)")
-		requireSchema("the tables of " + quoted("audit_events") + " are at version 2, this program knows 1; upgrade github.com/gormtrail/audit")
+		exec("INSERT INTO audit_events_schema (version) VALUES (4)")
+		requireSchema("the tables of " + quoted("audit_events") + " are at version 4, this program knows 3; upgrade github.com/gormtrail/audit")
 		require.ErrorIs(t, store.Migrate(ctx), audit.ErrSchema)
 	})
 }

@@ -30,8 +30,8 @@ const maxTable = 40
 type names struct {
 	dialect Dialect
 	schema  string
-	// events, settings and version are bare names.
-	events, settings, version string
+	// events, settings, exports and version are bare names.
+	events, settings, exports, version string
 }
 
 // names validates the config.
@@ -56,6 +56,7 @@ func (c *Config) names(d Dialect) (names, error) {
 		return names{}, fmt.Errorf("sqlstore: Schema %q must be up to 63 letters, digits and underscores, not beginning with a digit", n.schema)
 	}
 	n.settings = n.events + "_settings"
+	n.exports = n.events + "_exports"
 	n.version = n.events + "_schema"
 	return n, nil
 }
@@ -74,12 +75,16 @@ func (n names) render(text string) string {
 	return strings.NewReplacer(
 		"{events}", n.qualified(n.events),
 		"{settings}", n.qualified(n.settings),
+		"{exports}", n.qualified(n.exports),
 		"{schema}", n.qualified(n.version),
 		"{events_time}", index("time"),
 		"{events_entity}", index("entity"),
 		"{events_actor}", index("actor"),
 		"{events_cause}", index("cause"),
 		"{events_change_set}", index("change_set"),
+		"{exports_slot}", index("exports_slot"),
+		"{exports_created}", index("exports_created"),
+		"{exports_due}", index("exports_due"),
 		"{events_authors}", n.dialect.quote(n.authorsIndex()),
 		"{schema_name}", n.schema,
 		"{events_name}", n.events,

@@ -13,8 +13,9 @@
 //
 // # Tables
 //
-// There are three: the events, the settings of the workspaces (see [Settings])
-// and the version of the other two. Time is an integer of microseconds, so
+// There are four: the events, the settings of the workspaces (see [Settings]),
+// the exports made in the background (see [Exports]) and the version of the
+// other three. Time is an integer of microseconds, so
 // that no time zone of a connection matters. The changes of an event are text,
 // byte for byte as they were written.
 //

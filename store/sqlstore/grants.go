@@ -14,14 +14,15 @@ import (
 // that of a role or of a user at any host, "app", or of a user at a host,
 // "app@10.0.0.%".
 type Roles struct {
-	// Application inserts and reads events, and reads and writes settings.
+	// Application inserts and reads events, and reads and writes settings and
+	// exports.
 	Application string
 
-	// Purger reads and deletes events, and reads settings. It cannot insert:
+	// Purger reads and deletes events, and reads the rest. It cannot insert:
 	// what it did is recorded by the application.
 	Purger string
 
-	// Reader reads events and settings.
+	// Reader reads events, settings and exports.
 	Reader string
 }
 
@@ -66,15 +67,16 @@ func Grants(d Dialect, cfg *Config, roles Roles) ([]string, error) {
 // part is what one role may do.
 type part struct {
 	// role is quoted.
-	role             string
-	events, settings []string
+	role string
+	// events is for the events' table, kept for those of settings and exports.
+	events, kept []string
 }
 
 func (n names) parts(roles Roles) ([]part, error) {
 	var parts []part
 	for _, p := range []struct {
-		field, name      string
-		events, settings []string
+		field, name  string
+		events, kept []string
 	}{
 		{"Application", roles.Application, []string{"SELECT", "INSERT"}, []string{"SELECT", "INSERT", "UPDATE"}},
 		{"Purger", roles.Purger, []string{"SELECT", "DELETE"}, []string{"SELECT"}},
@@ -90,7 +92,7 @@ func (n names) parts(roles Roles) ([]part, error) {
 		if slices.ContainsFunc(parts, func(other part) bool { return anyHost(other.role) == anyHost(role) }) {
 			return nil, fmt.Errorf("sqlstore: Roles.%s %q has another part already, let each part have a role of its own", p.field, p.name)
 		}
-		parts = append(parts, part{role, p.events, p.settings})
+		parts = append(parts, part{role, p.events, p.kept})
 	}
 	if len(parts) == 0 {
 		return nil, errors.New("sqlstore: Roles names no role, name at least the Application")
@@ -109,7 +111,7 @@ func (n names) grantsOfPostgres(parts []part) []string {
 		roles[i] = p.role
 	}
 	everybody := strings.Join(roles, ", ")
-	tables := n.qualified(n.events) + ", " + n.qualified(n.settings) + ", " + n.qualified(n.version)
+	tables := n.qualified(n.events) + ", " + n.qualified(n.settings) + ", " + n.qualified(n.exports) + ", " + n.qualified(n.version)
 	list := []string{"REVOKE ALL PRIVILEGES ON TABLE " + tables + " FROM PUBLIC, " + everybody}
 	if n.schema != "" {
 		list = append(list, "GRANT USAGE ON SCHEMA "+n.dialect.quote(n.schema)+" TO "+everybody)
@@ -117,7 +119,8 @@ func (n names) grantsOfPostgres(parts []part) []string {
 	for _, p := range parts {
 		list = append(list,
 			"GRANT "+strings.Join(p.events, ", ")+" ON TABLE "+n.qualified(n.events)+" TO "+p.role,
-			"GRANT "+strings.Join(p.settings, ", ")+" ON TABLE "+n.qualified(n.settings)+" TO "+p.role,
+			"GRANT "+strings.Join(p.kept, ", ")+" ON TABLE "+n.qualified(n.settings)+" TO "+p.role,
+			"GRANT "+strings.Join(p.kept, ", ")+" ON TABLE "+n.qualified(n.exports)+" TO "+p.role,
 			"GRANT SELECT ON TABLE "+n.qualified(n.version)+" TO "+p.role)
 	}
 	return list
@@ -131,7 +134,7 @@ func (n names) grantsOfMySQL(parts []part) []string {
 		for _, t := range []struct {
 			table string
 			due   []string
-		}{{n.events, p.events}, {n.settings, p.settings}, {n.version, []string{"SELECT"}}} {
+		}{{n.events, p.events}, {n.settings, p.kept}, {n.exports, p.kept}, {n.version, []string{"SELECT"}}} {
 			rest := slices.DeleteFunc([]string{
 				"INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "REFERENCES", "INDEX", "ALTER", "CREATE VIEW", "SHOW VIEW", "TRIGGER", "GRANT OPTION",
 			}, func(privilege string) bool { return slices.Contains(t.due, privilege) })

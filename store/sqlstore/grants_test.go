@@ -14,16 +14,19 @@ func TestGrantsGiveEachRoleItsPartAndNothingElse(t *testing.T) {
 		got, err := Grants(Postgres, &Config{Schema: "trail"}, roles)
 		require.NoError(t, err)
 		require.Equal(t, []string{
-			`REVOKE ALL PRIVILEGES ON TABLE "trail"."audit_events", "trail"."audit_events_settings", "trail"."audit_events_schema" FROM PUBLIC, "app", "purge-bot", "Reports"`,
+			`REVOKE ALL PRIVILEGES ON TABLE "trail"."audit_events", "trail"."audit_events_settings", "trail"."audit_events_exports", "trail"."audit_events_schema" FROM PUBLIC, "app", "purge-bot", "Reports"`,
 			`GRANT USAGE ON SCHEMA "trail" TO "app", "purge-bot", "Reports"`,
 			`GRANT SELECT, INSERT ON TABLE "trail"."audit_events" TO "app"`,
 			`GRANT SELECT, INSERT, UPDATE ON TABLE "trail"."audit_events_settings" TO "app"`,
+			`GRANT SELECT, INSERT, UPDATE ON TABLE "trail"."audit_events_exports" TO "app"`,
 			`GRANT SELECT ON TABLE "trail"."audit_events_schema" TO "app"`,
 			`GRANT SELECT, DELETE ON TABLE "trail"."audit_events" TO "purge-bot"`,
 			`GRANT SELECT ON TABLE "trail"."audit_events_settings" TO "purge-bot"`,
+			`GRANT SELECT ON TABLE "trail"."audit_events_exports" TO "purge-bot"`,
 			`GRANT SELECT ON TABLE "trail"."audit_events_schema" TO "purge-bot"`,
 			`GRANT SELECT ON TABLE "trail"."audit_events" TO "Reports"`,
 			`GRANT SELECT ON TABLE "trail"."audit_events_settings" TO "Reports"`,
+			`GRANT SELECT ON TABLE "trail"."audit_events_exports" TO "Reports"`,
 			`GRANT SELECT ON TABLE "trail"."audit_events_schema" TO "Reports"`,
 		}, got)
 	})
@@ -36,12 +39,16 @@ func TestGrantsGiveEachRoleItsPartAndNothingElse(t *testing.T) {
 			"REVOKE UPDATE, DELETE, " + rest + " ON TABLE `audit_events` FROM `app`@`10.0.0.%`",
 			"GRANT SELECT, INSERT, UPDATE ON TABLE `audit_events_settings` TO `app`@`10.0.0.%`",
 			"REVOKE DELETE, " + rest + " ON TABLE `audit_events_settings` FROM `app`@`10.0.0.%`",
+			"GRANT SELECT, INSERT, UPDATE ON TABLE `audit_events_exports` TO `app`@`10.0.0.%`",
+			"REVOKE DELETE, " + rest + " ON TABLE `audit_events_exports` FROM `app`@`10.0.0.%`",
 			"GRANT SELECT ON TABLE `audit_events_schema` TO `app`@`10.0.0.%`",
 			"REVOKE INSERT, UPDATE, DELETE, " + rest + " ON TABLE `audit_events_schema` FROM `app`@`10.0.0.%`",
 			"GRANT SELECT, DELETE ON TABLE `audit_events` TO `purge-bot`",
 			"REVOKE INSERT, UPDATE, " + rest + " ON TABLE `audit_events` FROM `purge-bot`",
 			"GRANT SELECT ON TABLE `audit_events_settings` TO `purge-bot`",
 			"REVOKE INSERT, UPDATE, DELETE, " + rest + " ON TABLE `audit_events_settings` FROM `purge-bot`",
+			"GRANT SELECT ON TABLE `audit_events_exports` TO `purge-bot`",
+			"REVOKE INSERT, UPDATE, DELETE, " + rest + " ON TABLE `audit_events_exports` FROM `purge-bot`",
 			"GRANT SELECT ON TABLE `audit_events_schema` TO `purge-bot`",
 			"REVOKE INSERT, UPDATE, DELETE, " + rest + " ON TABLE `audit_events_schema` FROM `purge-bot`",
 		}, got)

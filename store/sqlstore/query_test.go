@@ -202,7 +202,7 @@ func TestMigrationsAreStatementsWithTheNames(t *testing.T) {
 				for len(lines) > 0 && strings.HasPrefix(lines[0], "--") {
 					lines = lines[1:]
 				}
-				require.Regexp(t, `^(CREATE TABLE IF NOT EXISTS|CREATE INDEX IF NOT EXISTS|INSERT|SET @|PREPARE|EXECUTE|DEALLOCATE)`, lines[0])
+				require.Regexp(t, `^(CREATE TABLE IF NOT EXISTS|CREATE (UNIQUE )?INDEX IF NOT EXISTS|INSERT|SET @|PREPARE|EXECUTE|DEALLOCATE)`, lines[0])
 			}
 		}
 	}

@@ -18,7 +18,7 @@ import (
 var schemaFiles embed.FS
 
 // schemaVersion is the version of the tables that this program works with.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // Migrations returns the SQL that makes the tables, one text for each version
 // in their order, for those who use a migration tool of their own. It is the
@@ -156,7 +156,7 @@ func (n names) lock() int64 {
 // or newer than the program.
 func (s *Store) VerifySchema(ctx context.Context) error {
 	n := s.names
-	for _, table := range []string{n.version, n.events, n.settings} {
+	for _, table := range []string{n.version, n.events, n.settings, n.exports} {
 		there, err := s.exists(ctx, s.db, table)
 		if err != nil {
 			return fmt.Errorf("sqlstore: verify schema: %w", err)
