@@ -308,6 +308,29 @@ type TxLister interface {
 	ListTx(ctx context.Context, tx DBTX, f Filter, after Position, limit int) ([]Event, error)
 }
 
+// TxComposer is a [TxStore] that writes an event as a part of a larger
+// statement, so that on PostgreSQL a row and its event take one round trip.
+// Without it, or on another database, hooks write the event by a statement of
+// its own.
+type TxComposer interface {
+	// ComposeText returns an INSERT that writes an event for each row of the
+	// relation named source. Its variables are those of ComposeArgs; the first
+	// one follows the given number of others.
+	ComposeText(source string, computed ComputedEvent, variables int) string
+	// ComposeArgs returns the variables for the parts of e that are not
+	// computed. It returns [ErrInvalidEvent] as AppendTx does.
+	ComposeArgs(e Event) ([]any, error)
+}
+
+// ComputedEvent are the parts of an event that the database computes: an SQL
+// expression over the source for each of them. Its texts are not null, and an
+// event's limits have been kept already.
+type ComputedEvent struct {
+	Workspace, Operation, Origin, Ownership string
+	EntityID, EntityLabel, EntityOwner      string
+	Changes                                 string // a JSON array; see AppendChanges
+}
+
 // Colocated is a [TxStore] that can tell whether other connections lead to the
 // database it keeps its events in. Without it hooks take the
 // application's word for it.

@@ -1,0 +1,69 @@
+package sqlstore
+
+import (
+	"strings"
+
+	"github.com/gormtrail/audit"
+)
+
+var _ audit.TxComposer = (*Store)(nil)
+
+// computed is the expression for a column; empty if the column is not computed.
+func computed(column string, c audit.ComputedEvent) string {
+	switch column {
+	case "workspace":
+		return c.Workspace
+	case "operation":
+		return c.Operation
+	case "origin":
+		return c.Origin
+	case "ownership":
+		return c.Ownership
+	case "entity_id":
+		return c.EntityID
+	case "entity_label":
+		return "NULLIF(" + c.EntityLabel + ",'')"
+	case "entity_owner":
+		return c.EntityOwner
+	case "changes":
+		return c.Changes
+	}
+	return ""
+}
+
+// ComposeText implements [audit.TxComposer].
+func (s *Store) ComposeText(source string, c audit.ComputedEvent, variables int) string {
+	var b strings.Builder
+	b.WriteString(s.sql.head + "SELECT ")
+	for i, name := range columns {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if e := computed(name, c); e != "" {
+			b.WriteString(e)
+			continue
+		}
+		variables++
+		s.sql.decoded(&b, i, s.sql.dialect.placeholder(variables))
+	}
+	b.WriteString(" FROM " + source)
+	return b.String()
+}
+
+// everything is an event of which all is computed that can be.
+var everything = audit.ComputedEvent{Workspace: "x", Operation: "x", Origin: "x", Ownership: "x", EntityID: "x", EntityLabel: "x", EntityOwner: "x", Changes: "x"}
+
+// ComposeArgs implements [audit.TxComposer].
+func (s *Store) ComposeArgs(e audit.Event) ([]any, error) {
+	row := encoder{dialect: s.names.dialect, args: make([]any, 0, len(columns))}
+	if err := row.add(&e); err != nil {
+		return nil, err
+	}
+	args := row.args[:0]
+	for i, name := range columns {
+		if computed(name, everything) == "" {
+			args = append(args, s.sql.encoded(i, row.args[i]))
+		}
+	}
+	return args, nil
+}
