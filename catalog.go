@@ -366,7 +366,7 @@ func (c *Catalog) Validate(f Filter) error {
 
 // unknownWord names a word that is not in the catalogue and those near it.
 func unknownWord(what, word string, known []string) error {
-	return fmt.Errorf("%w: unknown %s %q; %s", ErrInvalidFilter, what, cleanText(word, maxID),
+	return fmt.Errorf("%w: unknown %s %q; %s", ErrInvalidFilter, what, cleanText(word, MaxIDBytes),
 		hint(word, known, "add it with Catalog.With if it is right"))
 }
 

@@ -212,7 +212,7 @@ func hint(word string, known []string, otherwise string) string {
 func nearest(word string, known []string) []string {
 	const most = 3
 	word = folded(word)
-	if len(word) > maxID { // nobody means a name that long
+	if len(word) > MaxIDBytes { // nobody means a name that long
 		return nil
 	}
 	type candidate struct {

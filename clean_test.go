@@ -34,7 +34,7 @@ func TestIDsThatHadToBeCleanedStayDistinct(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 500)
 	ids := []string{
-		"", "a", strings.Repeat("x", maxID), strings.Repeat("x", maxID+1), long + "1", long + "2", "a\x00", "a\xff", "a\xfe", "a\uFFFD",
+		"", "a", strings.Repeat("x", MaxIDBytes), strings.Repeat("x", MaxIDBytes+1), long + "1", long + "2", "a\x00", "a\xff", "a\xfe", "a\uFFFD",
 		strings.Repeat("\x00", 500), strings.Repeat("\x00", 501), strings.Repeat("\xffa", 90), strings.Repeat("世", 100), strings.Repeat("世", 100) + "a",
 	}
 	seen := map[string]bool{}
@@ -43,7 +43,7 @@ func TestIDsThatHadToBeCleanedStayDistinct(t *testing.T) {
 		require.False(t, seen[got], "%q", id)
 		seen[got] = true
 		require.Equal(t, got, cleanID(got), "cleaning again changes nothing")
-		require.LessOrEqual(t, len(got), maxID)
+		require.LessOrEqual(t, len(got), MaxIDBytes)
 	}
 }
 
@@ -54,12 +54,12 @@ func FuzzCleanedTextsAreStorable(f *testing.F) {
 		if limit < 3 || limit > 1000 {
 			return
 		}
-		for got, most := range map[string]int{cleanText(s, limit): limit, cleanID(s): maxID} {
+		for got, most := range map[string]int{cleanText(s, limit): limit, cleanID(s): MaxIDBytes} {
 			require.True(t, utf8.ValidString(got))
 			require.NotContains(t, got, "\x00")
 			require.LessOrEqual(t, len(got), most)
 		}
-		if utf8.ValidString(s) && !strings.Contains(s, "\x00") && len(s) <= min(limit, maxID) {
+		if utf8.ValidString(s) && !strings.Contains(s, "\x00") && len(s) <= min(limit, MaxIDBytes) {
 			require.Equal(t, s, cleanText(s, limit))
 			require.Equal(t, s, cleanID(s))
 		}
@@ -89,10 +89,10 @@ func TestEveryTextOfAnEventIsCleaned(t *testing.T) {
 		require.LessOrEqual(t, len(s), maxReason)
 	}
 	for _, s := range short {
-		require.Len(t, s, maxID)
+		require.Len(t, s, MaxIDBytes)
 	}
 	for _, s := range long {
-		require.Len(t, s, maxLabel)
+		require.Len(t, s, MaxLabelBytes)
 	}
 	require.Equal(t, e.Entity.ID, e.Entity.Owner, "one id cleaned twice is one id")
 }

@@ -211,7 +211,7 @@ func (f Filter) validateValues(prefix string) error {
 			return invalid("Actions[%d] is empty; leave it out to ask for every action", i)
 		}
 		if a.Ownership != OwnershipNone && a.Ownership != OwnershipSelf && a.Ownership != OwnershipOther {
-			return invalid("Actions[%d] has the unknown ownership %q, use self or other", i, cleanText(string(a.Ownership), maxID))
+			return invalid("Actions[%d] has the unknown ownership %q, use self or other", i, cleanText(string(a.Ownership), MaxIDBytes))
 		}
 	}
 	if origins > maxActionOrigins {
@@ -262,7 +262,7 @@ func each[T any](list []T, f func(T) bool) bool {
 // stored is the filter with its ids as the recorder stores them: a very long one
 // is cut to a digest.
 func (f Filter) stored() Filter {
-	long := func(s string) bool { return len(s) > maxID }
+	long := func(s string) bool { return len(s) > MaxIDBytes }
 	f.Workspace = cleanID(f.Workspace)
 	if slices.ContainsFunc(f.Owners, long) {
 		f.Owners = slices.Clone(f.Owners)

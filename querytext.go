@@ -128,7 +128,7 @@ func (p *queryParser) errorf(w queryWord, format string, args ...any) error {
 }
 
 // shown is the word as messages quote it.
-func (w queryWord) shown() string { return cleanText(w.text, maxID) }
+func (w queryWord) shown() string { return cleanText(w.text, MaxIDBytes) }
 
 // from is what begins behind the first n bytes.
 func (w queryWord) from(n int) queryWord { return queryWord{w.text[n:], w.at + n} }

@@ -221,7 +221,7 @@ func (p *queryParser) action(b *queryBuilder, w queryWord) error {
 	}
 	actions := p.Catalog.actions(p.names(), name)
 	if len(actions) == 0 {
-		return p.errorf(w, "unknown action %q; %s", cleanText(name, maxID),
+		return p.errorf(w, "unknown action %q; %s", cleanText(name, MaxIDBytes),
 			hint(name, p.Catalog.actionNames(), "an action is a name in quotes, a code, or parts as in project.updated"))
 	}
 	b.Actions = append(b.Actions, actions...)

@@ -42,7 +42,7 @@ var selected = func() string {
 
 // maxName is the length in bytes of what indexes hold. [audit.Recorder] keeps
 // to it.
-const maxName = 191
+const maxName = audit.MaxIDBytes
 
 // encoder makes variables of events, a row after the other.
 type encoder struct {
