@@ -11,8 +11,12 @@ import (
 // Limits of an event's texts, in bytes. A longer text is cut rather than
 // refused: no value makes a write fail.
 const (
-	maxID     = 191 // of ids, types and other short names
-	maxLabel  = 500
+	// MaxIDBytes is the limit of ids, types and other short names. One that is
+	// cut ends in a digest of the whole, so that two of them stay two.
+	MaxIDBytes = 191
+	// MaxLabelBytes is the limit of labels and of the names of actors.
+	MaxLabelBytes = 500
+
 	maxReason = 4000
 )
 
@@ -26,21 +30,21 @@ func (e *Event) clean() {
 	e.Entity.Type = EntityType(cleanID(string(e.Entity.Type)))
 	e.Entity.ID = cleanID(e.Entity.ID)
 	e.Entity.Owner = cleanID(e.Entity.Owner)
-	e.Entity.Label = cleanText(e.Entity.Label, maxLabel)
+	e.Entity.Label = cleanText(e.Entity.Label, MaxLabelBytes)
 	e.Ownership = Ownership(cleanID(string(e.Ownership)))
 	e.Request.ID = cleanID(e.Request.ID)
 	e.Request.Address = cleanID(e.Request.Address)
-	e.Request.Agent = cleanText(e.Request.Agent, maxLabel)
+	e.Request.Agent = cleanText(e.Request.Agent, MaxLabelBytes)
 	e.Reason = cleanText(e.Reason, maxReason)
 	for i := range e.Changes {
 		c := &e.Changes[i]
-		c.Before.Label = cleanText(c.Before.Label, maxLabel)
-		c.After.Label = cleanText(c.After.Label, maxLabel)
+		c.Before.Label = cleanText(c.Before.Label, MaxLabelBytes)
+		c.After.Label = cleanText(c.After.Label, MaxLabelBytes)
 	}
 }
 
 func cleanActor(a Actor) Actor {
-	return Actor{Kind: ActorKind(cleanID(string(a.Kind))), ID: cleanID(a.ID), Name: cleanText(a.Name, maxLabel)}
+	return Actor{Kind: ActorKind(cleanID(string(a.Kind))), ID: cleanID(a.ID), Name: cleanText(a.Name, MaxLabelBytes)}
 }
 
 // cleanText makes s valid UTF-8 without NUL, which PostgreSQL cannot store, and
@@ -67,11 +71,11 @@ func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s
 // cleanID is cleanText for what is compared: a text that has to be changed ends
 // in a digest of the original, so that two of them stay two.
 func cleanID(s string) string {
-	if len(s) <= maxID && storable(s) {
+	if len(s) <= MaxIDBytes && storable(s) {
 		return s
 	}
 	digest := sha256.Sum256([]byte(s))
-	return cleanText(s, maxID-2*sha256.Size-1) + "#" + hex.EncodeToString(digest[:])
+	return cleanText(s, MaxIDBytes-2*sha256.Size-1) + "#" + hex.EncodeToString(digest[:])
 }
 
 // personal reduces a request to what the config lets be kept of it.
