@@ -1,0 +1,272 @@
+-- What the triggers of the tables call. Nobody else may: it all runs as the role
+-- that installed it, with its search path, and writes events.
+--
+-- Within these functions a value is its JSON, followed by chr(1) and the name of
+-- its form if it is not plain. JSON has no chr(1).
+
+-- A text as a JSON string. What could make it look like another one is escaped.
+CREATE FUNCTION {quote}(s text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $audit$
+BEGIN
+	IF s ~ '[\x01-\x1f"\\\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]' THEN
+		s := replace(replace(replace(replace(replace(s, '\', '\\'), '"', '\"'), chr(10), '\n'), chr(13), '\r'), chr(9), '\t');
+		s := {escape}(s);
+	END IF;
+	RETURN '"' || s || '"';
+END $audit$;
+
+-- Escapes hidden characters by their numbers.
+CREATE FUNCTION {escape}(s text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $audit$
+DECLARE
+	hidden text;
+BEGIN
+	FOR hidden IN SELECT DISTINCT m[1] FROM regexp_matches(s, '([\x01-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff])', 'g') AS m LOOP
+		s := replace(s, hidden, '\u' || lpad(to_hex(ascii(hidden)), 4, '0'));
+	END LOOP;
+	RETURN s;
+END $audit$;
+
+-- Valid JSON without white space.
+CREATE FUNCTION {compact}(v text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $audit$
+BEGIN
+	IF v ~ '[ \t\n\r]' THEN
+		v := regexp_replace(v, '("(?:[^"\\]|\\.)*")|[ \t\n\r]+', '\1', 'g');
+	END IF;
+	RETURN {escape}(v);
+END $audit$;
+
+CREATE FUNCTION {is_json}(v text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT AS $audit$
+BEGIN
+	PERFORM v::json;
+	RETURN true;
+EXCEPTION WHEN OTHERS THEN
+	RETURN false;
+END $audit$;
+
+-- Whether two texts are one value: 1.50 and 1.5, or an object with its keys in
+-- another order.
+CREATE FUNCTION {same}(kind text, a text, b text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $audit$
+BEGIN
+	IF a IS NOT DISTINCT FROM b THEN
+		RETURN true;
+	ELSIF octet_length(a) > {most} OR octet_length(b) > {most} THEN
+		RETURN false;
+	ELSIF kind = 'json' THEN
+		RETURN COALESCE(a, 'null')::jsonb = COALESCE(b, 'null')::jsonb;
+	ELSIF kind = 'number' THEN
+		RETURN COALESCE(a::numeric = b::numeric, false);
+	END IF;
+	RETURN {text}(a, kind, false, false) = {text}(b, kind, false, false);
+EXCEPTION WHEN OTHERS THEN
+	RETURN false; -- what PostgreSQL cannot compare
+END $audit$;
+
+-- What stands for a long value.
+CREATE FUNCTION {shortened}(length bigint, prefix text, digest bytea) RETURNS text LANGUAGE sql IMMUTABLE AS $audit$
+	SELECT '{"length":' || length || COALESCE(',' || NULLIF(prefix, ''), '') || COALESCE(',"sha256":"' || encode(digest, 'hex') || '"', '') || '}' || chr(1) || 'shortened';
+$audit$;
+
+-- The first bytes of a text, without a part of a character at their end.
+CREATE FUNCTION {first_bytes}(s text, most integer) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $audit$
+DECLARE
+	b bytea := convert_to(left(s, most), 'UTF8');
+BEGIN
+	IF octet_length(b) <= most THEN
+		RETURN left(s, most);
+	END IF;
+	WHILE get_byte(b, most) & 192 = 128 LOOP
+		most := most - 1;
+	END LOOP;
+	RETURN convert_from(substring(b FROM 1 FOR most), 'UTF8');
+END $audit$;
+
+CREATE FUNCTION {bytes}(v bytea, digest boolean) RETURNS text LANGUAGE sql IMMUTABLE AS $audit$
+	SELECT CASE
+		WHEN v IS NULL THEN 'null'
+		WHEN octet_length(v) > {most} THEN {shortened}(octet_length(v), '"prefix_base64":"' || translate(encode(substring(v FROM 1 FOR 256), 'base64'), E'\n', '') || '"', CASE WHEN digest THEN sha256(v) END)
+		ELSE '"' || translate(encode(v, 'base64'), E'\n', '') || '"' || chr(1) || 'base64' END;
+$audit$;
+
+-- Any other value by its text. Of a wide column the statement may not have set
+-- the value; a digest is made only if it has.
+CREATE FUNCTION {text}(v text, kind text, wide boolean, digest boolean) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $audit$
+BEGIN
+	IF v IS NULL THEN
+		RETURN 'null';
+	ELSIF octet_length(v) > {most} THEN
+		RETURN {shortened}(octet_length(v), '"prefix":' || {quote}(CASE WHEN wide THEN left(v, 256) ELSE {first_bytes}(v, 256) END),
+			CASE WHEN digest OR NOT wide THEN sha256(convert_to(v, 'UTF8')) END);
+	ELSIF kind = 'bytes' THEN
+		RETURN {bytes}(convert_to(v, 'UTF8'), false);
+	ELSIF kind = 'number' AND v ~ '^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$' THEN
+		RETURN v;
+	ELSIF kind = 'bool' AND v IN ('1', 't', 'true') THEN
+		RETURN 'true';
+	ELSIF kind = 'bool' AND v IN ('0', 'f', 'false') THEN
+		RETURN 'false';
+	ELSIF kind = 'json' AND {is_json}(v) THEN
+		RETURN {compact}(v);
+	END IF;
+	RETURN {quote}(v);
+END $audit$;
+
+-- A column of type json or jsonb, which is known to be valid.
+CREATE FUNCTION {json}(v text, wide boolean, digest boolean) RETURNS text LANGUAGE sql IMMUTABLE AS $audit$
+	SELECT CASE WHEN octet_length(v) <= {most} THEN {compact}(v) ELSE {text}(v, 'json', wide, digest) END;
+$audit$;
+
+-- A binary fraction and its text.
+CREATE FUNCTION {float}(v double precision, t text) RETURNS text LANGUAGE sql IMMUTABLE AS $audit$
+	SELECT CASE
+		WHEN v IS NULL THEN 'null'
+		WHEN v = 'NaN' THEN '"NaN"'
+		WHEN v = 'Infinity' THEN '"+Inf"'
+		WHEN v = '-Infinity' THEN '"-Inf"'
+		WHEN v <> 0 AND (abs(v) < 1e-6 OR abs(v) >= 1e21) OR t NOT LIKE '%e%' THEN t
+		ELSE t::numeric::text END;
+$audit$;
+
+-- A time in UTC; the pattern is what follows the year.
+CREATE FUNCTION {time}(v timestamp, pattern text) RETURNS text LANGUAGE sql IMMUTABLE AS $audit$
+	SELECT CASE
+		WHEN v IS NULL THEN 'null'
+		WHEN NOT isfinite(v) THEN '"' || v::text || '"'
+		ELSE '"' || CASE
+			WHEN extract(year FROM v) > 0 THEN to_char(v, 'YYYY')
+			WHEN extract(year FROM v) = -1 THEN '0000'
+			ELSE '-' || lpad((-1 - extract(year FROM v)::integer)::text, 4, '0') END
+			|| to_char(v, pattern)
+			|| CASE WHEN pattern LIKE '%SS' THEN rtrim(rtrim(to_char(v, '.US'), '0'), '.') || 'Z' ELSE '' END || '"' END;
+$audit$;
+
+-- A value as plain text.
+CREATE FUNCTION {plain}(v text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $audit$
+DECLARE
+	form text := split_part(v, chr(1), 2);
+BEGIN
+	v := split_part(v, chr(1), 1);
+	IF v IS NULL OR v = 'null' THEN
+		RETURN '';
+	ELSIF form = 'shortened' THEN
+		RETURN COALESCE(v::json ->> 'prefix', '');
+	ELSIF left(v, 1) <> '"' THEN
+		RETURN v;
+	ELSIF v NOT LIKE '%\\u%' THEN
+		RETURN v::json #>> '{}';
+	END IF;
+	RETURN substr(v, 2, length(v) - 2); -- it may hold what no text can
+END $audit$;
+
+-- A text of at most so many bytes.
+CREATE FUNCTION {cut}(s text, most integer) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $audit$
+BEGIN
+	IF octet_length(s) <= most THEN
+		RETURN s;
+	END IF;
+	RETURN {first_bytes}(s, most - 3) || '…';
+END $audit$;
+
+-- The same for what is compared: two texts stay two.
+CREATE FUNCTION {id}(s text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $audit$
+BEGIN
+	IF octet_length(s) <= 191 THEN
+		RETURN s;
+	END IF;
+	RETURN {cut}(s, 126) || '#' || encode(sha256(convert_to(s, 'UTF8')), 'hex');
+END $audit$;
+
+-- One side of a change. Null was not recorded.
+CREATE FUNCTION {side}(side text, v text, label text) RETURNS text LANGUAGE sql IMMUTABLE AS $audit$
+	SELECT COALESCE(',"' || side || '":' || NULLIF(split_part(v, chr(1), 1), ''), '')
+		|| COALESCE(',"' || side || '_label":' || {quote}({cut}(NULLIF(label, ''), 500)), '')
+		|| COALESCE(',"' || side || '_form":"' || NULLIF(split_part(v, chr(1), 2), '') || '"', '');
+$audit$;
+
+-- What a writer said of itself, if it is one that is believed.
+CREATE FUNCTION {setting}(name text) RETURNS text LANGUAGE sql STABLE AS $audit$
+	SELECT CASE WHEN {trusted} THEN COALESCE(current_setting('audit.' || name, true), '') ELSE '' END;
+$audit$;
+
+-- Writes an event, if it is to be recorded. Owned tells that a record of the
+-- kind can have an owner.
+CREATE FUNCTION {write}(op text, kind text, record text, label text, owner text, owned boolean, own text, changes text) RETURNS void LANGUAGE plpgsql AS $audit$
+DECLARE
+	place text := {id}({setting}('workspace'));
+	actor text[] := ARRAY[{setting}('actor_kind'), {setting}('actor_id'), {setting}('actor_name')];
+	initiator text[] := ARRAY[{setting}('initiator_kind'), {setting}('initiator_id'), {setting}('initiator_name')];
+	source text := {id}({setting}('origin'));
+	whose text := '';
+	us bigint := floor(extract(epoch FROM clock_timestamp()) * 1000000);
+	event uuid := (lpad(to_hex(us / 1000), 12, '0') || '7' || lpad(to_hex(((us % 1000) << 12) / 1000), 3, '0') || right(replace(gen_random_uuid()::text, '-', ''), 16))::uuid;
+	story text := NULLIF({setting}('change_set'), '');
+	known text[] := string_to_array(current_setting('audit_trigger.recorded', true), ' ');
+BEGIN
+	own := {id}(own);
+	IF own <> '' AND place NOT IN ('', own) AND NOT {allow_mismatch} THEN
+		RAISE 'audit: record and context belong to different workspaces; set audit.workspace to the record''s, or leave it empty' USING ERRCODE = 'integrity_constraint_violation';
+	END IF;
+	place := COALESCE(NULLIF(own, ''), NULLIF(place, ''), {workspace});
+	IF {gated} AND NOT EXISTS (
+		SELECT FROM {settings} s WHERE s.workspace = place AND s.switches::jsonb @> jsonb_build_object('enabled', true, 'types', jsonb_build_array(kind))
+	) THEN
+		RETURN;
+	END IF;
+	IF actor[1] IN ('', 'user') AND actor[2] = '' AND actor[3] = '' THEN
+		IF {require_actor} THEN
+			RAISE 'audit: no actor; name one with SELECT set_config(''audit.actor_id'', ''...'', true) in the same transaction' USING ERRCODE = 'integrity_constraint_violation';
+		END IF;
+		actor := ARRAY['database', session_user, session_user];
+	END IF;
+	actor[1] := COALESCE(NULLIF(actor[1], ''), 'user');
+	IF initiator <> ARRAY['', '', ''] THEN
+		initiator[1] := COALESCE(NULLIF(initiator[1], ''), 'user');
+	END IF;
+	IF owner <> '' THEN
+		whose := CASE WHEN {id}(owner) = {id}(CASE WHEN actor[1] = 'user' THEN actor[2] WHEN initiator[1] = 'user' THEN initiator[2] END) THEN 'self' ELSE 'other' END;
+	ELSIF owned THEN
+		whose := 'other';
+	END IF;
+	IF kind = 'time_entry' AND op = 'created' AND whose = 'self' AND source = '' THEN
+		source := 'manual';
+	END IF;
+	IF known[1] IS DISTINCT FROM txid_current()::text THEN
+		known := ARRAY[txid_current()::text, event::text];
+		PERFORM set_config('audit_trigger.recorded', array_to_string(known, ' '), true);
+	END IF;
+	INSERT INTO {events} ({columns}) VALUES (
+		event, us, place,
+		{id}(actor[1]), {id}(actor[2]), NULLIF({cut}(actor[3], 500), ''),
+		NULLIF({id}(initiator[1]), ''), NULLIF({id}(initiator[2]), ''), NULLIF({cut}(initiator[3], 500), ''),
+		op, source,
+		kind, {id}(record), NULLIF({cut}(label, 500), ''), {id}(owner),
+		whose, changes, NULL, 0, COALESCE(story, known[2])::uuid,
+		NULLIF({id}({setting}('request_id')), ''),
+		CASE WHEN {addresses} THEN NULLIF({id}({setting}('request_address')), '') END,
+		CASE WHEN {agents} THEN NULLIF({cut}({setting}('request_agent'), 500), '') END,
+		NULLIF({cut}({setting}('reason'), 4000), ''), {schema_version});
+END $audit$;
+
+-- TRUNCATE gives no rows to look at.
+CREATE FUNCTION {truncated}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER {pinned} AS $audit$
+BEGIN
+	PERFORM {write}('executed', TG_ARGV[0], '*', '', '', TG_ARGV[1]::boolean, '',
+		'[{"field":"statement","after":"truncate"},{"field":"table","after":' || {quote}(TG_ARGV[2]) || '}]');
+	RETURN NULL;
+END $audit$;
+
+-- Refuses what would be told twice.
+CREATE FUNCTION {once}() RETURNS trigger LANGUAGE plpgsql AS $audit$
+BEGIN
+	RAISE 'audit: changes of this transaction were recorded by triggers, and are about to be recorded by the application too; add audit.recorded_by_hooks=on to the application''s connections'
+		USING ERRCODE = 'object_not_in_prerequisite_state';
+END $audit$;
+
+-- Whether triggers leave a connection to the hooks.
+CREATE FUNCTION {passed}() RETURNS boolean LANGUAGE sql STABLE AS $audit$
+	SELECT {passes};
+$audit$;
+
+-- Says who acts, and why, until the end of the transaction. For everybody.
+CREATE FUNCTION {as}(actor_id text DEFAULT '', actor_name text DEFAULT '', actor_kind text DEFAULT '', reason text DEFAULT '', workspace text DEFAULT '', origin text DEFAULT '') RETURNS void LANGUAGE sql AS $audit$
+	SELECT pg_catalog.set_config('audit.actor_id', $1, true), pg_catalog.set_config('audit.actor_name', $2, true), pg_catalog.set_config('audit.actor_kind', $3, true),
+		pg_catalog.set_config('audit.reason', $4, true), pg_catalog.set_config('audit.workspace', $5, true), pg_catalog.set_config('audit.origin', $6, true);
+$audit$
