@@ -99,6 +99,7 @@ func (c *capture) open(ctx context.Context, text string) (err error) {
 	if err := c.plugin.prove(ctx, c.tx); err != nil {
 		return failed(err)
 	}
+	c.plugin.claim(ctx, c.tx, c.table.name)
 	if c.layout, err = c.table.load(ctx, c.plugin.dialect, c.tx); err != nil {
 		return err
 	}

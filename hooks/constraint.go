@@ -305,6 +305,7 @@ func (p *Plugin) beginDelete(db *gorm.DB) {
 		return
 	}
 	if removesRows(db.Statement) {
+		p.claimUnread(db, tableName(db.Statement))
 		if _, err := p.constraints(db.Statement.Context, connection(db.Statement.ConnPool)); err != nil {
 			_ = db.AddError(failed(err))
 			return

@@ -164,6 +164,7 @@ func (x *executor) run(ctx context.Context) (n int64, err error) {
 	if err := x.plugin.prove(ctx, x.tx); err != nil {
 		return 0, failed(err)
 	}
+	x.plugin.claim(ctx, x.tx, x.table.name)
 	if x.layout, err = x.table.load(ctx, d, x.tx); err != nil {
 		return 0, failed(err)
 	}

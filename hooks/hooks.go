@@ -33,6 +33,7 @@ type Plugin struct {
 	joins      []*join
 	changeSets changeSets
 	pools      pools
+	deferred   bool                      // SQLite's transactions begin as readers
 	catalogue  atomic.Pointer[catalogue] // nil until it is needed
 	all        *everything               // nil if only registered models are recorded
 }
@@ -94,6 +95,7 @@ func (p *Plugin) Initialize(db *gorm.DB) (err error) {
 		p.tables = nil
 		return err
 	}
+	p.findDeferred(ctx, db)
 	return p.addCallbacks(db)
 }
 

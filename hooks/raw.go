@@ -117,6 +117,7 @@ func (p *Plugin) executions(db *gorm.DB) ([]execution, error) {
 			add(t, w, true)
 		}
 		if w.verb == "delete" || w.verb == "replace" || w.verb == "truncate" {
+			p.claimUnread(db, w.table)
 			c, err := p.constraints(db.Statement.Context, connection(db.Statement.ConnPool))
 			if err != nil {
 				return nil, err
