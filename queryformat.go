@@ -38,14 +38,6 @@ type queryWriter struct {
 	QueryOptions
 	// parser tells whether a short form is understood as it is meant.
 	parser queryParser
-	// labels are what people choose actions from. Nil until they are needed.
-	labels []labelled
-}
-
-// labelled is what a label stands for.
-type labelled struct {
-	label   string
-	actions []Action
 }
 
 // terms are the filter's terms, what it leaves out aside.
@@ -141,31 +133,35 @@ func (q *queryWriter) entityType(t EntityType) string {
 	return bare(string(t), ".")
 }
 
-// actions are named by labels where these stand for the same, and else by their
-// parts. Labels may stand for several actions in a row.
+// actions are named by labels where these stand for exactly the same, and else
+// by their parts.
 func (q *queryWriter) actions(actions []Action) []string {
-	if len(actions) > 0 && q.labels == nil {
-		for _, row := range q.Catalog.All() {
-			q.labels = append(q.labels, labelled{row.Label, q.Catalog.actions(q.parser.names(), row.Label)})
-		}
-	}
 	var values []string
 	for len(actions) > 0 {
-		var best labelled
-		for _, n := range q.labels {
-			if len(n.actions) > len(best.actions) && len(n.actions) <= len(actions) && slices.EqualFunc(n.actions, actions[:len(n.actions)], Action.equal) {
-				best = n
-			}
-		}
-		if len(best.actions) > 0 {
-			values = append(values, inQuotes(best.label))
-			actions = actions[len(best.actions):]
+		label, n := q.label(actions)
+		if n == 0 {
+			values = append(values, q.actionParts(actions[0])...)
+			actions = actions[1:]
 			continue
 		}
-		values = append(values, q.actionParts(actions[0])...)
-		actions = actions[1:]
+		values = append(values, inQuotes(label))
+		actions = actions[n:]
 	}
 	return values
+}
+
+// label is the one that stands for the first n of the actions, if there is one.
+func (q *queryWriter) label(actions []Action) (label string, n int) {
+	a := actions[0]
+	if a.Type == "" || a.Operation == "" || len(a.Origins) == 0 {
+		return "", 0
+	}
+	label, _ = q.Catalog.namesOf(a.Type, a.Operation, a.Origins[0], a.Ownership)
+	meant := q.Catalog.actions(q.parser.names(), label)
+	if len(meant) == 0 || len(meant) > len(actions) || !slices.EqualFunc(meant, actions[:len(meant)], Action.equal) {
+		return "", 0
+	}
+	return label, len(meant)
 }
 
 // actionParts are the parts of an action, once for each of its origins.

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,18 +36,8 @@ func (n names) selectWay(w way, f audit.Filter, from audit.Position, limit int) 
 	q := query{dialect: n.dialect}
 	q.write("SELECT ", selected, " FROM ", n.qualified(n.events), " WHERE workspace = ")
 	q.arg(f.Workspace)
-	q.between(w, f, from)
-	q.ids("id", f.IDs)
-	q.actors(f.Actors)
-	q.actions(f.Actions)
-	oneOf(&q, q.unindexed("entity_type"), f.Types)
-	q.entities(f.Entities)
-	oneOf(&q, "entity_owner", f.Owners)
-	oneOf(&q, "origin", f.Origins)
-	q.fields(f.Fields)
-	q.ids("cause", f.Causes)
-	q.ids("change_set", f.ChangeSets)
-	q.label(f.Text)
+	q.conditions(w, f, from)
+	q.except(f.Except)
 	// The limit is no variable: planners of prepared statements would not know
 	// that it is small.
 	q.write(" ORDER BY time ", w.order, ", id ", w.order, " LIMIT ", strconv.Itoa(limit))
@@ -58,6 +49,8 @@ type query struct {
 	strings.Builder
 	dialect Dialect
 	args    []any
+	// exact says that a condition must not find more than the filter does.
+	exact bool
 }
 
 func (q *query) write(parts ...string) {
@@ -69,6 +62,41 @@ func (q *query) write(parts ...string) {
 func (q *query) arg(v any) {
 	q.args = append(q.args, v)
 	q.WriteString(q.dialect.placeholder(len(q.args)))
+}
+
+// conditions are those of the filter, its workspace and Except aside.
+func (q *query) conditions(w way, f audit.Filter, from audit.Position) {
+	q.between(w, f, from)
+	q.ids("id", f.IDs)
+	q.actors(f.Actors)
+	q.actions(f.Actions)
+	oneOf(q, q.unindexed("entity_type"), f.Types)
+	q.entities(f.Entities)
+	oneOf(q, "entity_owner", f.Owners)
+	oneOf(q, "origin", f.Origins)
+	q.fields(f.Fields)
+	q.ids("cause", f.Causes)
+	q.ids("change_set", f.ChangeSets)
+	q.label(f.Text)
+}
+
+// except leaves out what these filters find. Where the database would find more
+// than a filter does, it would leave out too much: such filters are left to
+// [Store.ListTx].
+func (q *query) except(filters []audit.Filter) {
+	filters = slices.DeleteFunc(slices.Clone(filters), func(f audit.Filter) bool { return len(f.Fields) > 0 || f.Text != "" })
+	if len(filters) == 0 {
+		return
+	}
+	q.exact = true
+	q.write(" AND (")
+	q.either(len(filters), func(i int) {
+		q.write("(1 = 1")
+		q.conditions(older, filters[i], audit.Position{})
+		q.write(")")
+	})
+	q.write(") IS NOT TRUE") // a comparison with NULL is neither true nor false
+	q.exact = false
 }
 
 // between bounds the time. A position replaces the bound on its side if it is
@@ -159,6 +187,9 @@ func (q *query) unindexed(column string) string {
 
 // in writes that a column has one of the values.
 func in[T ~string](q *query, column string, values []T) {
+	if q.exact && q.dialect == MySQL { // which passes over spaces at the end
+		column = "CAST(" + column + " AS BINARY)"
+	}
 	q.write(column)
 	if len(values) == 1 {
 		q.write(" = ")

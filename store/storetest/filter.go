@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ func runFilter(t *testing.T, store audit.Store) {
 		}
 	})
 	t.Run("NoFilterCrossesWorkspaces", func(t *testing.T) { runTenants(t, store) })
+	t.Run("SpacesAtTheEndCount", func(t *testing.T) { runSpaces(t, store) })
 	t.Run("AsManyValuesAsAreAllowed", func(t *testing.T) { runLargeFilters(t, store) })
 }
 
@@ -93,12 +95,14 @@ func filterCases() []filterCase {
 	actions := func(a ...audit.Action) audit.Filter { return audit.Filter{Actions: a} }
 	fields := func(f ...string) audit.Filter { return audit.Filter{Fields: f} }
 	text := func(s string) audit.Filter { return audit.Filter{Text: s} }
+	except := func(x ...audit.Filter) audit.Filter { return audit.Filter{Except: x} }
 	everything := []int{15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}
 	const (
 		halfOpen = "the times of a filter are half open: From <= time < To"
 		kinds    = "actors are compared by kind and id, an empty kind is a user"
 		literal  = "text is a part of the label, taken literally, ASCII letters without regard to case"
 		exactly  = "a field is found by its exact name, never by what stands inside of a value"
+		left     = "an event that one of the filters of Except finds is left out, and no other one"
 		parts    = "an action matches if all its parts do, and an empty part asks for nothing"
 	)
 	return []filterCase{
@@ -161,16 +165,47 @@ func filterCases() []filterCase {
 		{"Text/NotASCII", literal, text("straß"), []int{10}},
 		{"Text/Nowhere", literal, text("Gemini"), []int{}},
 
+		{"Except/Actors", left, except(audit.Filter{Actors: []audit.Actor{audit.System, {ID: "17"}}}), []int{10, 9, 7, 6, 5, 3}},
+		{"Except/Actions", left, except(audit.Filter{Actions: []audit.Action{{Operation: audit.Updated}, {Type: audit.TypeTag}}}), []int{8, 6, 5, 4, 1}},
+		{"Except/OneOwnershipOrTheOther", left, except(audit.Filter{Actions: []audit.Action{{Ownership: audit.OwnershipSelf}, {Ownership: audit.OwnershipOther}}}), []int{15, 14, 13, 12, 11, 10, 9, 8, 7, 6}},
+		{"Except/Types", left, except(audit.Filter{Types: []audit.EntityType{audit.TypeTag, audit.TypeProject}}), []int{5, 4, 3, 2, 1}},
+		{"Except/Entities", left, except(audit.Filter{Entities: []audit.Entity{{Type: audit.TypeTimeEntry, ID: "e1"}, {Type: audit.TypeProject, ID: "p1"}}}), []int{10, 9, 8, 7, 6, 5, 4}},
+		{"Except/Owners", left, except(audit.Filter{Owners: []string{"", "18"}}), []int{3, 2, 1}},
+		{"Except/Origins", left, except(audit.Filter{Origins: []audit.Origin{"", audit.OriginKiosk}}), []int{7, 6, 5, 4, 1}},
+		{"Except/Fields", left, except(audit.Filter{Fields: []string{"rate", "name"}}), []int{12, 11, 10, 9, 7, 6, 5, 3}},
+		{"Except/IDs", left, except(audit.Filter{IDs: []uuid.UUID{id(1), id(15), id(99)}}), everything[1:14]},
+		{"Except/Causes", "an event without a cause is not left out with those of a cause", except(audit.Filter{Causes: []uuid.UUID{id(1)}}), []int{15, 14, 12, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}},
+		{"Except/CausesAndNone", left, except(audit.Filter{Causes: []uuid.UUID{id(1), {}}}), []int{12}},
+		{"Except/ChangeSets", "an event without a change set is not left out with those of one", except(audit.Filter{ChangeSets: []uuid.UUID{id(500)}}), []int{15, 14, 13, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}},
+		{"Except/Text", "an event without a label is not left out with those of a label", except(audit.Filter{Text: "apollo"}), []int{10, 9, 8, 5, 4, 3, 2, 1}},
+		{"Except/Times", left, except(audit.Filter{From: at(3), To: at(13)}), []int{15, 14, 13, 2, 1}},
+		{"Except/Several", left, except(audit.Filter{Types: []audit.EntityType{audit.TypeProject}}, audit.Filter{Actors: []audit.Actor{{ID: "17"}}}, audit.Filter{Fields: []string{"Rate"}}), []int{10, 9, 5, 4}},
+		{"Except/Together", "the fields of a filter within Except are joined by and", except(audit.Filter{Types: []audit.EntityType{audit.TypeProject}, Actors: []audit.Actor{{ID: "17"}}, Text: "apollo"}), []int{10, 9, 8, 7, 6, 5, 4, 3, 2, 1}},
+		{"Except/Everything", left, except(audit.Filter{To: at(16)}), []int{}},
+		{"Except/OfSome", left, audit.Filter{Types: []audit.EntityType{audit.TypeTimeEntry}, Except: []audit.Filter{{Owners: []string{"18"}}}}, []int{3, 2, 1}},
+
 		{"Together", "the fields of a filter are joined by and", audit.Filter{From: at(2), To: at(9), Actors: []audit.Actor{{ID: "17"}, {ID: "18"}}, Actions: []audit.Action{{Operation: audit.Updated}}, Owners: []string{"17"}, Fields: []string{"rate", "name"}}, []int{2}},
 	}
 }
 
 // randomFilter asks for some of what filterEvents has.
 func randomFilter(rnd *rand.Rand) audit.Filter {
-	f := audit.Filter{Workspace: workspace}
+	f := randomConditions(rnd, 4)
+	for range rnd.IntN(4) {
+		if x := randomConditions(rnd, 8); !reflect.ValueOf(x).IsZero() {
+			f.Except = append(f.Except, x)
+		}
+	}
+	f.Workspace = workspace
+	return f
+}
+
+// randomConditions sets each field once in so many times.
+func randomConditions(rnd *rand.Rand, often int) audit.Filter {
+	var f audit.Filter
 	events := filterEvents()
 	some := func(add func(e audit.Event)) {
-		if rnd.IntN(4) > 0 {
+		if rnd.IntN(often) > 0 {
 			return
 		}
 		for range 1 + rnd.IntN(6) {
@@ -247,6 +282,9 @@ func runTenants(t *testing.T, store audit.Store) {
 		if subset%2 == 1 {
 			after = audit.Position{Time: mine.Time.Add(time.Minute)}
 		}
+		if bits.OnesCount(uint(subset))%2 == 0 {
+			f.Except = []audit.Filter{{IDs: []uuid.UUID{{}}}, {Causes: []uuid.UUID{{}}}}
+		}
 		got, err := store.List(context.Background(), f, after, 10)
 		require.NoError(t, err)
 		if len(got) != 1 || got[0].ID != mine.ID {
@@ -255,6 +293,37 @@ func runTenants(t *testing.T, store audit.Store) {
 	}
 	none := audit.Filter{Workspace: "mine", IDs: []uuid.UUID{theirs.ID}}
 	require.Empty(t, list(t, store, none), "an event is never found from another workspace, not even by its id")
+}
+
+// runSpaces asks for one of two events that differ only in spaces at the end.
+func runSpaces(t *testing.T, store audit.Store) {
+	e, spaced := full(5001), full(5002)
+	e.Workspace, spaced.Workspace = "spaces", "spaces"
+	e.Actor = audit.Actor{Kind: "robot", ID: "7"}
+	spaced.Actor = audit.Actor{Kind: "robot ", ID: "7 "}
+	spaced.Entity = audit.Entity{Type: e.Entity.Type + " ", ID: e.Entity.ID + " ", Owner: e.Entity.Owner + " ", Label: e.Entity.Label}
+	spaced.Operation += " "
+	spaced.Origin += " "
+	for i := range spaced.Changes {
+		spaced.Changes[i].Field += " "
+	}
+	require.NoError(t, store.Append(context.Background(), []audit.Event{e, spaced}))
+	for name, f := range map[string]audit.Filter{
+		"Actors":               {Actors: []audit.Actor{e.Actor}},
+		"operation of Actions": {Actions: []audit.Action{{Operation: e.Operation}}},
+		"origins of Actions":   {Actions: []audit.Action{{Origins: []audit.Origin{e.Origin, "api"}}}},
+		"Types":                {Types: []audit.EntityType{e.Entity.Type}},
+		"Entities":             {Entities: []audit.Entity{e.Entity}},
+		"Owners":               {Owners: []string{e.Entity.Owner}},
+		"Origins":              {Origins: []audit.Origin{e.Origin}},
+		"Fields":               {Fields: []string{e.Changes[0].Field, "none"}},
+	} {
+		found := f
+		found.Workspace = e.Workspace
+		require.Equal(t, numbers([]audit.Event{e}), numbers(list(t, store, found)), "texts are compared with the spaces at their ends: %s", name)
+		left := audit.Filter{Workspace: e.Workspace, Except: []audit.Filter{f}}
+		require.Equal(t, numbers([]audit.Event{spaced}), numbers(list(t, store, left)), "texts are compared with the spaces at their ends: %s of Except", name)
+	}
 }
 
 // runLargeFilters asks with as many values of each field as Filter.Validate
@@ -282,7 +351,15 @@ func runLargeFilters(t *testing.T, store audit.Store) {
 	} {
 		f.Workspace = e.Workspace
 		require.Equal(t, numbers([]audit.Event{e}), numbers(list(t, store, f)), "a filter may have as many values as Filter.Validate allows: %s", name)
+		if name == "Actions" || name == "Origins of an action" { // Except counts origins too
+			continue
+		}
+		f = audit.Filter{Workspace: e.Workspace, Except: []audit.Filter{f}}
+		f.Except[0].Workspace = ""
+		require.Equal(t, numbers([]audit.Event{other}), numbers(list(t, store, f)), "Except may have as many values as Filter.Validate allows: %s", name)
 	}
+	many := audit.Filter{Workspace: e.Workspace, Except: thousand(audit.Filter{Origins: []audit.Origin{e.Origin}}, func(i int) audit.Filter { return audit.Filter{Owners: []string{text(i)}} })}
+	require.Equal(t, numbers([]audit.Event{other}), numbers(list(t, store, many)), "Except may have as many filters as Filter.Validate allows")
 }
 
 // thousand makes 999 values and then the last one.
