@@ -50,6 +50,25 @@ type Config struct {
 	// three bytes of an IPv4 address, the first six of an IPv6 one. An address
 	// that does not parse is dropped. Defaults to keeping it whole.
 	ShortenAddresses bool
+
+	// BestEffort lets a change that hooks cannot record go through. What is
+	// missing is counted ([Recorder.Stats]), reported to OnError, and told of in
+	// the log by an event of its own ([Lost]) once recording works again; until
+	// then it is remembered in memory only. Defaults to strict: the change fails
+	// with ErrAuditFailed.
+	//
+	// What the application asks for itself still fails: ErrNoActor,
+	// ErrWorkspaceMismatch, and what the Recorder's methods and hooks.Exec are
+	// called for. So does what ends the change without us: a context that is
+	// over, a connection that is lost, a deadlock.
+	BestEffort bool
+
+	// OnError is told of every error of recording, once, in both modes: an error
+	// that wraps ErrLost means that a change went through without its event, any
+	// other that a call failed. It is called in the goroutine that made the
+	// change, maybe within its transaction: it must not use the database, and
+	// return soon. A panic in it is dropped. Defaults to telling nobody.
+	OnError func(ctx context.Context, err error)
 }
 
 // Recorder completes events and hands them to a [Store]. Applications that use
@@ -61,6 +80,8 @@ type Recorder struct {
 	store Store
 	cfg   Config
 	ids   idSource
+
+	losses losses
 }
 
 // New returns a Recorder that writes to store. A nil cfg is the zero [Config].
@@ -89,13 +110,31 @@ func (r *Recorder) Store() Store { return r.store }
 // the gate lets through, all or none. It is for what no hook sees: a login, an
 // approval, a change in another system.
 func (r *Recorder) Record(ctx context.Context, events ...Event) error {
+	err := r.record(ctx, events)
+	if errors.Is(err, ErrAuditFailed) {
+		r.Refuse(ctx, err)
+	}
+	return err
+}
+
+func (r *Recorder) record(ctx context.Context, events []Event) error {
 	events, err := r.Admit(ctx, nil, events)
 	if err != nil || len(events) == 0 {
 		return err
 	}
+	if err := r.append(ctx, events); err != nil {
+		return err
+	}
+	_ = r.TellLosses(ctx) // or the next time
+	return nil
+}
+
+// append appends completed events on a connection of the store's own.
+func (r *Recorder) append(ctx context.Context, events []Event) error {
 	if err := r.store.Append(ctx, events); err != nil {
 		return fmt.Errorf("%w: %w", ErrAuditFailed, err)
 	}
+	r.Count(len(events))
 	return nil
 }
 
@@ -103,6 +142,14 @@ func (r *Recorder) Record(ctx context.Context, events ...Event) error {
 // exist if and only if tx is committed. It returns errors.ErrUnsupported if
 // the store is not a [TxStore].
 func (r *Recorder) RecordTx(ctx context.Context, tx DBTX, events ...Event) error {
+	err := r.recordTx(ctx, tx, events)
+	if errors.Is(err, ErrAuditFailed) {
+		r.Refuse(ctx, err)
+	}
+	return err
+}
+
+func (r *Recorder) recordTx(ctx context.Context, tx DBTX, events []Event) error {
 	store, ok := r.store.(TxStore)
 	if !ok {
 		return fmt.Errorf("audit: a store of type %T cannot write inside a transaction, use Record: %w", r.store, errors.ErrUnsupported)
@@ -114,6 +161,7 @@ func (r *Recorder) RecordTx(ctx context.Context, tx DBTX, events ...Event) error
 	if err := store.AppendTx(ctx, tx, events); err != nil {
 		return fmt.Errorf("%w: %w", ErrAuditFailed, err)
 	}
+	r.Count(len(events))
 	return nil
 }
 
