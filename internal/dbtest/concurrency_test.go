@@ -2,11 +2,8 @@ package dbtest
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strconv"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -66,35 +63,5 @@ func TestConcurrentUpdatesEachRecordWhatTheyChanged(t *testing.T) {
 			want[i] = i
 		}
 		require.Equal(t, want, befores, "every value is left exactly once")
-	})
-}
-
-func TestActorsOfConcurrentRequestsAreNeverMixedUp(t *testing.T) {
-	t.Parallel()
-	const requests = 200
-	Each(t, func(t *testing.T, d *Database) {
-		db := d.Gorm(t)
-		require.NoError(t, db.AutoMigrate(&Counter{}))
-		store := wire(t, db, d, storeInDatabase, nil, []hooks.Option{hooks.Model[Counter]("counter")})
-
-		errs := make([]error, requests)
-		var wait sync.WaitGroup
-		for i := range requests {
-			wait.Go(func() {
-				id := fmt.Sprint(i)
-				ctx := audit.WithActor(context.Background(), audit.Actor{ID: id})
-				errs[i] = db.WithContext(ctx).Create(&Counter{ID: id}).Error
-			})
-		}
-		wait.Wait()
-		require.NoError(t, errors.Join(errs...))
-
-		seen := 0
-		for e, err := range audit.Query(context.Background(), store, audit.Filter{Workspace: audit.DefaultWorkspace}) {
-			require.NoError(t, err)
-			require.Equal(t, e.Entity.ID, e.Actor.ID)
-			seen++
-		}
-		require.Equal(t, requests, seen)
 	})
 }
