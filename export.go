@@ -18,6 +18,12 @@ const (
 	Downloaded Operation = "downloaded"
 )
 
+// onlyAfter reports whether there is nothing before the operation that its
+// changes could tell of.
+func (op Operation) onlyAfter() bool {
+	return op == Created || op == Restored || op == Exported || op == Downloaded
+}
+
 // exportBatch is how many bytes are collected before they are written.
 const exportBatch = 64 << 10
 

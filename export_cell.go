@@ -38,7 +38,7 @@ func (s csvSide) told(op Operation, c *Change) bool {
 		return true
 	}
 	if s == previousSide {
-		return op != Created && op != Restored
+		return !op.onlyAfter()
 	}
 	return op != Deleted
 }

@@ -59,7 +59,7 @@ func (e Event) String() string {
 func (e Event) sentence(c Change) string {
 	field := fold(escape(c.Field), 0) + ": "
 	switch {
-	case !c.Before.Recorded() && (e.Operation == Created || e.Operation == Restored):
+	case !c.Before.Recorded() && e.Operation.onlyAfter():
 		return field + c.After.String()
 	case !c.After.Recorded() && e.Operation == Deleted:
 		return field + c.Before.String()

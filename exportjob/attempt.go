@@ -41,11 +41,10 @@ func (w *Worker) export(ctx context.Context, job Job) error {
 	a := &attempt{worker: w, lease: l}
 	held, stop := l.hold(ctx)
 	err = a.write(held)
-	cause := context.Cause(held)
-	stop()
-	if errors.Is(cause, ErrConflict) {
+	if cause := context.Cause(held); err != nil && errors.Is(cause, ErrConflict) {
 		err = cause
 	}
+	stop()
 	return a.end(ctx, err)
 }
 
@@ -110,13 +109,13 @@ func (a *attempt) begin(ctx context.Context, job Job) error {
 		return err
 	}
 	a.out = out
-	if c := job.Checkpoint; c.Size > 0 {
-		whole, err := out.copyFrom(ctx, job.part(c.Attempt), c)
+	if job.Checkpoint.Size > 0 {
+		whole, err := out.copyFrom(ctx, job)
 		if err != nil {
 			return err
 		}
 		if whole {
-			a.rows, a.percent, a.next = job.Rows, job.Percent, c.Next
+			a.rows, a.percent, a.next = job.Rows, job.Percent, job.Checkpoint.Next
 		} else if err := a.anew(ctx, job); err != nil {
 			return err
 		}
@@ -192,7 +191,7 @@ func (a *attempt) complete(ctx context.Context) error {
 	if err := a.out.complete(ctx, job.file(job.Attempt)); err != nil {
 		return err
 	}
-	return a.lease.update(ctx, func(j *Job) {
+	return a.lease.letGo(ctx, func(j *Job) {
 		now := w.Queue.now()
 		j.State, j.Slot, j.Finished = Ready, 0, now
 		j.Rows, j.Percent, j.Checkpoint = a.rows, 100, Checkpoint{}
@@ -216,9 +215,7 @@ func (a *attempt) end(ctx context.Context, err error) error {
 		}
 		return w.notify(ctx, l.current())
 	case errors.Is(err, ErrConflict):
-		// It was cancelled, or is another worker's, who has files of its own.
-		a.discard(ctx)
-		return nil
+		return a.lost(ctx)
 	case errors.As(err, &place):
 		a.discard(ctx)
 		return w.fail(ctx, l, place.reason(), err)
@@ -232,17 +229,42 @@ func (a *attempt) end(ctx context.Context, err error) error {
 			j.Checkpoint, j.Rows, j.Percent, j.Due = Checkpoint{}, 0, 0, w.Queue.now()
 		})
 	}
-	// The host is stopping, or the store does not answer: somebody goes on, at
-	// once or when the store has had time to recover.
-	wait := w.lease()
+	return errors.Join(fmt.Errorf("exportjob: export %s, to be tried again: %w", l.current().ID, err), a.interrupt(ctx))
+}
+
+// interrupt leaves the job to another attempt: the host is stopping, or the store
+// does not answer.
+func (a *attempt) interrupt(ctx context.Context) error {
+	q := a.worker.Queue
+	wait := a.worker.lease() // in which the store may recover
 	if ctx.Err() != nil {
 		wait = 0
 	}
-	if a.out == nil {
-		return errors.Join(err, l.letGo(ctx, func(j *Job) { j.Due = w.Queue.now().Add(wait) }))
+	due := func(j *Job) { j.Due = q.now().Add(wait) }
+	switch {
+	case a.out == nil:
+		return a.lease.letGo(ctx, due)
+	case a.out.file == nil:
+		// It is complete, and perhaps that was even stored before the error.
+		// If not, the next attempt removes it.
+		return nil
 	}
-	kept := a.checkpoint(context.WithoutCancel(ctx), func(j *Job) { j.Due = w.Queue.now().Add(wait) })
-	return errors.Join(fmt.Errorf("exportjob: export %s, to be tried again: %w", l.current().ID, err), kept, a.out.close())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	return errors.Join(a.checkpoint(ctx, due), a.out.close())
+}
+
+// lost gives up a job that was cancelled, or that is another worker's, who has
+// files of its own.
+func (a *attempt) lost(ctx context.Context) error {
+	ours := a.lease.current()
+	job, err := a.worker.Queue.jobs.Get(ctx, ours.Workspace, ours.ID)
+	if err != nil || job.State == Ready && job.Attempt == ours.Attempt {
+		// It may be our own change that was stored although it seemed to fail.
+		return err
+	}
+	a.discard(ctx)
+	return nil
 }
 
 // discard removes the attempt's own file.
@@ -257,7 +279,10 @@ func (a *attempt) discard(ctx context.Context) {
 // fail ends the job and removes what there is of it.
 func (w *Worker) fail(ctx context.Context, l *lease, reason string, err error) error {
 	job := l.current()
-	w.report(fmt.Errorf("exportjob: export %s failed: %s: %w", job.ID, reason, err))
+	if err == nil {
+		err = errors.New(reason)
+	}
+	w.report(fmt.Errorf("exportjob: export %s failed: %w", job.ID, err))
 	failed := l.letGo(ctx, func(j *Job) {
 		j.State, j.Reason, j.Slot, j.Finished = Failed, reason, 0, w.Queue.now()
 		j.Checkpoint, j.Due = Checkpoint{}, w.Queue.now()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -111,8 +112,9 @@ func DecodeJob(text []byte) (Job, error) {
 
 // encodeFilter returns the fields of the filter that are set, so that a program
 // that does not know a new field can still read filters without it.
-func encodeFilter(f audit.Filter) (json.RawMessage, error) {
-	f.From, f.To = plainTime(f.From), plainTime(f.To)
+func encodeFilter(f audit.Filter) (json.RawMessage, error) { return json.Marshal(setFields(plain(f))) }
+
+func setFields(f audit.Filter) map[string]any {
 	set := map[string]any{}
 	v := reflect.ValueOf(f)
 	for _, field := range reflect.VisibleFields(v.Type()) {
@@ -120,7 +122,24 @@ func encodeFilter(f audit.Filter) (json.RawMessage, error) {
 			set[field.Name] = value.Interface()
 		}
 	}
-	return json.Marshal(set)
+	if len(f.Except) > 0 {
+		except := make([]any, len(f.Except))
+		for i, x := range f.Except {
+			except[i] = setFields(x)
+		}
+		set["Except"] = except
+	}
+	return set
+}
+
+// plain is the filter with times that are equal after they were stored.
+func plain(f audit.Filter) audit.Filter {
+	f.From, f.To = plainTime(f.From), plainTime(f.To)
+	f.Except = slices.Clone(f.Except)
+	for i := range f.Except {
+		f.Except[i] = plain(f.Except[i])
+	}
+	return f
 }
 
 // plainTime is t without zone and monotonic clock.
@@ -152,9 +171,7 @@ func checkFilter(f audit.Filter) error {
 	if len(text) > maxFilter {
 		return fmt.Errorf("%w: it has %d bytes, more than the %d of an export's", audit.ErrInvalidFilter, len(text), maxFilter)
 	}
-	again, err := decodeFilter(text)
-	f.From, f.To = plainTime(f.From), plainTime(f.To)
-	if err != nil || !reflect.DeepEqual(f, again) {
+	if again, err := decodeFilter(text); err != nil || !reflect.DeepEqual(plain(f), again) {
 		return fmt.Errorf("%w: it holds what cannot be stored, bytes that are not UTF-8 perhaps", audit.ErrInvalidFilter)
 	}
 	return nil

@@ -9,8 +9,8 @@ import (
 
 // Event is the event of something done with the export: [audit.Exported] when it
 // was asked for, [audit.Downloaded] when its file was. Its actor is the
-// requester, its changes are what was exported: format, filter and bound, and
-// of a ready one rows, size and digest. [Queue] records both; a program that
+// requester, its changes are what was exported: format, query (the filter as
+// people read it), filter and bound, and of a ready one rows and digest. [Queue] records both; a program that
 // writes a file on the spot, without a job, fills in a Job and records it.
 func (j Job) Event(op audit.Operation) audit.Event {
 	e := audit.Event{
@@ -25,6 +25,7 @@ func (j Job) Event(op audit.Operation) audit.Event {
 		}
 	}
 	tell("format", j.Format)
+	tell("query", audit.FormatQuery(j.Filter, nil))
 	if filter, err := encodeFilter(j.Filter); err == nil {
 		tell("filter", filter)
 	}
@@ -33,7 +34,6 @@ func (j Job) Event(op audit.Operation) audit.Event {
 	}
 	if j.State == Ready {
 		tell("rows", j.Rows)
-		tell("size", j.Size)
 		tell("sha256", j.SHA256)
 	}
 	return e

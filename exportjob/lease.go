@@ -38,9 +38,12 @@ func (l *lease) update(ctx context.Context, change func(*Job)) error {
 	return err
 }
 
+// patience is how long a host that is stopping waits for the store.
+const patience = 5 * time.Second
+
 // letGo stores a change although ctx may have ended.
 func (l *lease) letGo(ctx context.Context, change func(*Job)) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	return l.update(ctx, change)
 }

@@ -114,10 +114,14 @@ func (o *output) close() error {
 	return err
 }
 
-// copyFrom begins the file with what another attempt left, as far as that is
-// known to be right, and reports whether it is right.
-func (o *output) copyFrom(ctx context.Context, name string, c Checkpoint) (bool, error) {
-	from, err := o.place.Open(ctx, name)
+// copyFrom begins the file with what the job's former attempt left, as far as
+// that is known to be right, and reports whether it is right.
+func (o *output) copyFrom(ctx context.Context, job Job) (bool, error) {
+	c := job.Checkpoint
+	from, err := o.place.Open(ctx, job.part(c.Attempt))
+	if errors.Is(err, fs.ErrNotExist) { // it was complete, and nobody was told
+		from, err = o.place.Open(ctx, job.file(c.Attempt))
+	}
 	if err != nil { // whatever it is: beginning anew needs nothing of it
 		return false, nil
 	}

@@ -168,7 +168,7 @@ func (q *Queue) draft(r Request) (Job, error) {
 	if to := job.Filter.To; !to.IsZero() && to.Before(job.Bound) {
 		job.Bound = to.UTC()
 	}
-	if !job.Filter.From.IsZero() && !job.Filter.From.Before(job.Bound) && job.Bound.Before(job.Filter.To) {
+	if open := job.Filter.To.IsZero() || job.Bound.Before(job.Filter.To); open && !job.Filter.From.IsZero() && !job.Filter.From.Before(job.Bound) {
 		return Job{}, fmt.Errorf("%w: events can be exported %s after they were made; try again later", ErrUnsettled, q.cfg.Lag)
 	}
 	return job, nil
