@@ -25,6 +25,8 @@ type Catalog struct {
 	origins    []OriginWords
 	rows       []CatalogRow
 	kinds      map[kind]kindNames
+	// named are what labels and codes stand for.
+	named map[string][]Action
 }
 
 // kind is what labels are looked up by first.
@@ -165,6 +167,7 @@ func (c *Catalog) extend(words CatalogWords) *Catalog {
 		names.owned = names.owned || row.Action.Ownership != OwnershipNone
 		n.kinds[k] = names
 	}
+	n.named = n.namedActions()
 	return n
 }
 
@@ -344,12 +347,16 @@ func (c *Catalog) Validate(f Filter) error {
 		return err
 	}
 	c = c.orDefault()
-	types, operations := slices.Clone(f.Types), []Operation(nil)
-	for _, e := range f.Entities {
-		types = append(types, e.Type)
-	}
-	for _, a := range f.Actions {
-		types, operations = append(types, a.Type), append(operations, a.Operation)
+	var types []EntityType
+	var operations []Operation
+	for _, f := range append([]Filter{f}, f.Except...) {
+		types = append(types, f.Types...)
+		for _, e := range f.Entities {
+			types = append(types, e.Type)
+		}
+		for _, a := range f.Actions {
+			types, operations = append(types, a.Type), append(operations, a.Operation)
+		}
 	}
 	for _, t := range types {
 		if t != "" && !slices.ContainsFunc(c.types, func(w TypeWords) bool { return w.Type == t }) {

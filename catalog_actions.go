@@ -23,10 +23,9 @@ func (c *Catalog) Actions(names ...string) ([]Action, error) {
 		return nil, nil
 	}
 	c = c.orDefault()
-	named := c.atomsByName()
 	var actions []Action
 	for _, name := range names {
-		found := c.actions(named, name)
+		found := c.actions(name)
 		if len(found) == 0 {
 			return nil, unknownWord("action", strings.TrimSpace(name), c.actionNames())
 		}
@@ -36,8 +35,12 @@ func (c *Catalog) Actions(names ...string) ([]Action, error) {
 }
 
 // actions are what one name stands for, none if it is unknown.
-func (c *Catalog) actions(named map[string][]atom, name string) []Action {
-	if found := join(named[folded(name)]); len(found) > 0 {
+func (c *Catalog) actions(name string) []Action {
+	if found := c.named[folded(name)]; len(found) > 0 {
+		found = slices.Clone(found)
+		for i, a := range found {
+			found[i].Origins = slices.Clone(a.Origins)
+		}
 		return found
 	}
 	if a, ok := c.parts(folded(name)); ok {
@@ -78,13 +81,17 @@ func (c *Catalog) atoms(yield func(a atom, names [2]string) bool) {
 	}
 }
 
-// atomsByName are the atoms of each label and code, folded.
-func (c *Catalog) atomsByName() map[string][]atom {
-	named := make(map[string][]atom)
+// namedActions are what each label and code stands for, by the name folded.
+func (c *Catalog) namedActions() map[string][]Action {
+	atoms := make(map[string][]atom)
 	for a, names := range c.atoms {
 		for _, name := range names {
-			named[folded(name)] = append(named[folded(name)], a)
+			atoms[folded(name)] = append(atoms[folded(name)], a)
 		}
+	}
+	named := make(map[string][]Action, len(atoms))
+	for name, a := range atoms {
+		named[name] = join(a)
 	}
 	return named
 }

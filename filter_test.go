@@ -96,6 +96,13 @@ func TestAFilterFindsWhatItAsksFor(t *testing.T) {
 		{"a part of the label in other letters", audit.Filter{Text: "POLL"}, true},
 		{"a pattern is only text", audit.Filter{Text: "A%o"}, false},
 		{"text that only a value holds", audit.Filter{Text: "Gemini"}, false},
+		{"but for its type", audit.Filter{Except: []audit.Filter{{Types: []audit.EntityType{"tag"}}, {Types: []audit.EntityType{"project"}}}}, false},
+		{"but for other types", audit.Filter{Except: []audit.Filter{{Types: []audit.EntityType{"tag"}}, {Owners: []string{""}}}}, true},
+		{"but for what the label says", audit.Filter{Except: []audit.Filter{{Text: "apollo"}}}, false},
+		{"but for its type by another author", audit.Filter{Except: []audit.Filter{{Types: []audit.EntityType{"project"}, Actors: []audit.Actor{audit.System}}}}, true},
+		{"its type, but not by its author", audit.Filter{Types: []audit.EntityType{"project"}, Except: []audit.Filter{{Actors: []audit.Actor{{ID: "17"}}}}}, false},
+		{"but for its time", audit.Filter{Except: []audit.Filter{{From: noon, To: noon.Add(1)}}}, false},
+		{"but for what was before it", audit.Filter{Except: []audit.Filter{{To: noon}}}, true},
 		{"everything at once", audit.Filter{
 			From: noon, To: noon.Add(1), IDs: []uuid.UUID{id(1)}, Actors: []audit.Actor{{ID: "17"}}, Types: []audit.EntityType{"project"},
 			Owners: []string{"17"}, Origins: []audit.Origin{"api"}, Fields: []string{"name"}, Causes: []uuid.UUID{id(2)}, Text: "apollo",
@@ -141,6 +148,14 @@ func TestAFilterThatCannotBeAnsweredIsRefused(t *testing.T) {
 		{`Owners holds text that is not valid UTF-8 or has a NUL; no event holds such`, audit.Filter{Workspace: "w1", Owners: []string{"1", "\x00"}}},
 		{`Actors holds text that is not valid UTF-8 or has a NUL; no event holds such`, audit.Filter{Workspace: "w1", Actors: []audit.Actor{{ID: "\xff"}}}},
 		{`Actions holds text that is not valid UTF-8 or has a NUL; no event holds such`, audit.Filter{Workspace: "w1", Actions: []audit.Action{{Origins: []audit.Origin{"\xff"}}}}},
+		{`Except[1] is empty and would leave out everything`, audit.Filter{Workspace: "w1", Except: []audit.Filter{{Text: "x"}, {}}}},
+		{`Except[0] names a workspace; it has that of its filter`, audit.Filter{Workspace: "w1", Except: []audit.Filter{{Workspace: "w1", Text: "x"}}}},
+		{`Except[0] has an Except itself`, audit.Filter{Workspace: "w1", Except: []audit.Filter{{Text: "x", Except: []audit.Filter{{Text: "y"}}}}}},
+		{`Except has 1001 values, more than 1000`, audit.Filter{Workspace: "w1", Except: []audit.Filter{{Text: "x"}, {Owners: make([]string, 1000)}}}},
+		{`Except has 1002 values, more than 1000`, audit.Filter{Workspace: "w1", Except: []audit.Filter{{From: noon, Actions: []audit.Action{{Origins: make([]audit.Origin, 1000)}}}}}},
+		{`Except[1].Actors[0] names nobody; use audit.Unknown for events without an author`, audit.Filter{Workspace: "w1", Except: []audit.Filter{{Text: "x"}, {Actors: []audit.Actor{{}}}}}},
+		{`Except[0].From 2026-11-22T12:00:00Z is after To 2026-11-22T11:00:00Z`, audit.Filter{Workspace: "w1", Except: []audit.Filter{{From: noon, To: noon.Add(-time.Hour)}}}},
+		{`Except holds text that is not valid UTF-8 or has a NUL; no event holds such`, audit.Filter{Workspace: "w1", Except: []audit.Filter{{Text: "x"}, {Fields: []string{"a\x00"}}}}},
 	} {
 		t.Run(tt.message, func(t *testing.T) {
 			t.Parallel()

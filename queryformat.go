@@ -19,8 +19,7 @@ import (
 // more than [MaxQueryBytes] gets a text that ParseQuery refuses, never one
 // that asks for something else.
 func FormatQuery(f Filter, opts *QueryOptions) string {
-	o := opts.complete()
-	q := queryWriter{QueryOptions: o, parser: queryParser{QueryOptions: o}}
+	q := queryWriter{QueryOptions: opts.complete()}
 	terms := q.terms(f)
 	for _, x := range f.Except {
 		left := q.terms(x)
@@ -34,11 +33,7 @@ func FormatQuery(f Filter, opts *QueryOptions) string {
 }
 
 // queryWriter writes filters as text.
-type queryWriter struct {
-	QueryOptions
-	// parser tells whether a short form is understood as it is meant.
-	parser queryParser
-}
+type queryWriter struct{ QueryOptions }
 
 // terms are the filter's terms, what it leaves out aside.
 func (q *queryWriter) terms(f Filter) []string {
@@ -139,15 +134,25 @@ func (q *queryWriter) actions(actions []Action) []string {
 	var values []string
 	for len(actions) > 0 {
 		label, n := q.label(actions)
-		if n == 0 {
-			values = append(values, q.actionParts(actions[0])...)
+		switch {
+		case n > 0:
+			values = append(values, inQuotes(label))
+			actions = actions[n:]
+		case len(actions[0].Origins) > 1:
+			actions = append(eachOrigin(actions[0]), actions[1:]...)
+		default:
+			values = append(values, q.actionParts(actions[0]))
 			actions = actions[1:]
-			continue
 		}
-		values = append(values, inQuotes(label))
-		actions = actions[n:]
 	}
 	return values
+}
+
+// eachOrigin is the action once for each of its origins.
+func eachOrigin(a Action) []Action {
+	return mapped(a.Origins, func(o Origin) Action {
+		return Action{Type: a.Type, Operation: a.Operation, Origins: []Origin{o}, Ownership: a.Ownership}
+	})
 }
 
 // label is the one that stands for the first n of the actions, if there is one.
@@ -157,15 +162,15 @@ func (q *queryWriter) label(actions []Action) (label string, n int) {
 		return "", 0
 	}
 	label, _ = q.Catalog.namesOf(a.Type, a.Operation, a.Origins[0], a.Ownership)
-	meant := q.Catalog.actions(q.parser.names(), label)
+	meant := q.Catalog.actions(label)
 	if len(meant) == 0 || len(meant) > len(actions) || !slices.EqualFunc(meant, actions[:len(meant)], Action.equal) {
 		return "", 0
 	}
 	return label, len(meant)
 }
 
-// actionParts are the parts of an action, once for each of its origins.
-func (q *queryWriter) actionParts(a Action) []string {
+// actionParts are the parts of an action that has one origin at most.
+func (q *queryWriter) actionParts(a Action) string {
 	part := func(s string, known []string) string {
 		switch {
 		case s == "":
@@ -175,28 +180,23 @@ func (q *queryWriter) actionParts(a Action) []string {
 		}
 		return inQuotes(s)
 	}
-	origins := []string{"*"}
-	if len(a.Origins) > 0 {
-		origins = mapped(a.Origins, func(o Origin) string {
-			if o == "" {
-				return none
-			}
-			return part(string(o), q.Catalog.originNames())
-		})
+	origin := "*"
+	if slices.Contains(a.Origins, "") {
+		origin = none
+	} else if len(a.Origins) > 0 {
+		origin = part(string(a.Origins[0]), q.Catalog.originNames())
 	}
-	return mapped(origins, func(origin string) string {
-		parts := []string{
-			part(string(a.Type), q.Catalog.typeNames()), part(string(a.Operation), q.Catalog.operationNames()),
-			origin, part(string(a.Ownership), []string{string(OwnershipSelf), string(OwnershipOther)}),
-		}
-		if short, ok := q.shortened(parts); ok {
-			return short
-		}
-		for len(parts) > 2 && parts[len(parts)-1] == "*" {
-			parts = parts[:len(parts)-1]
-		}
-		return strings.Join(parts, ".")
-	})
+	parts := []string{
+		part(string(a.Type), q.Catalog.typeNames()), part(string(a.Operation), q.Catalog.operationNames()),
+		origin, part(string(a.Ownership), []string{string(OwnershipSelf), string(OwnershipOther)}),
+	}
+	if short, ok := q.shortened(parts); ok {
+		return short
+	}
+	for len(parts) > 2 && parts[len(parts)-1] == "*" {
+		parts = parts[:len(parts)-1]
+	}
+	return strings.Join(parts, ".")
 }
 
 // shortened leaves out the stars, if what remains has the same meaning.
@@ -205,8 +205,9 @@ func (q *queryWriter) shortened(parts []string) (string, bool) {
 	if strings.ContainsAny(short, `"`) || slices.Contains(parts, none) {
 		return "", false
 	}
+	p := queryParser{QueryOptions: q.QueryOptions}
 	var read, exact queryBuilder
-	if q.parser.action(&read, queryWord{text: short}) != nil || q.parser.action(&exact, queryWord{text: strings.Join(parts, ".")}) != nil {
+	if p.action(&read, queryWord{text: short}) != nil || p.action(&exact, queryWord{text: strings.Join(parts, ".")}) != nil {
 		return "", false
 	}
 	return short, slices.EqualFunc(read.Actions, exact.Actions, Action.equal)
@@ -224,10 +225,10 @@ func (q *queryWriter) created(from, to time.Time) string {
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
 		return first + ".." + last // nothing lies within, so no day does
 	}
-	if day, ok := q.day(from, 0); ok {
+	if day, ok := q.day(from, from, 0); ok {
 		first = day
 	}
-	if day, ok := q.day(to, -1); ok {
+	if day, ok := q.day(to.Add(-1), to, 1); ok {
 		last = day
 	}
 	if first == last {
@@ -236,11 +237,11 @@ func (q *queryWriter) created(from, to time.Time) string {
 	return first + ".." + last
 }
 
-// day is the day so many days after the one that begins at t.
-func (q *queryWriter) day(t time.Time, days int) (string, bool) {
+// day is the day that t lies in, if the one so many days later begins at limit.
+func (q *queryWriter) day(t, limit time.Time, later int) (string, bool) {
 	y, m, d := t.In(q.Location).Date()
-	text := time.Date(y, m, d+days, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
-	return text, !t.IsZero() && isDay(text) && StartOfDay(y, m, d, q.Location).Equal(t)
+	text := time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
+	return text, !limit.IsZero() && isDay(text) && StartOfDay(y, m, d+later, q.Location).Equal(limit)
 }
 
 // moment is a time in the query's zone, or in UTC if the zone then had seconds,

@@ -106,15 +106,6 @@ type queryParser struct {
 	at int
 	// values is the number of values that were read.
 	values int
-	// named are the catalogue's names of actions. Nil until they are needed.
-	named map[string][]atom
-}
-
-func (p *queryParser) names() map[string][]atom {
-	if p.named == nil {
-		p.named = p.Catalog.atomsByName()
-	}
-	return p.named
 }
 
 // queryWord is a part of the text as it was written, with its place.
@@ -123,7 +114,14 @@ type queryWord struct {
 	at   int
 }
 
+// errorf is an error at the word or, if that is empty, at what stands in its
+// place.
 func (p *queryParser) errorf(w queryWord, format string, args ...any) error {
+	if w.text == "" && p.text != "" {
+		w.at = min(w.at, len(p.text)-1)
+		_, size := utf8.DecodeRuneInString(p.text[w.at:])
+		w.text = p.text[w.at : w.at+size]
+	}
 	return &QueryError{Offset: w.at, Length: len(w.text), Message: fmt.Sprintf(format, args...)}
 }
 
@@ -292,9 +290,11 @@ func (p *queryParser) term(b *queryBuilder, grouped bool) error {
 		return p.label(b, w)
 	}
 	b.open = false
-	name := strings.ToLower(key.text)
-	set := querySetters()[name]
-	if set == nil {
+	set := querySetters()[strings.ToLower(key.text)]
+	switch {
+	case key.text == "":
+		return p.errorf(key, "there is no key before the colon (a text with a colon has to be in quotes)")
+	case set == nil:
 		return p.errorf(key, "unknown key %q; %s (a text with a colon has to be in quotes)",
 			key.shown(), hint(key.text, queryKeys(), "the keys are "+strings.Join(queryKeys(), ", ")))
 	}
@@ -326,7 +326,7 @@ func (p *queryParser) label(b *queryBuilder, w queryWord) error {
 	case b.open && !w.quoted():
 		b.Text += " " + text
 	default:
-		return p.errorf(w, "%q is a second text to search labels for, and only one is possible", w.shown())
+		return p.errorf(w, "%q is a second text to search labels for; put what belongs together in one pair of quotes", w.shown())
 	}
 	b.open = !w.quoted()
 	return nil

@@ -23,6 +23,9 @@ const (
 	keyChangeSet = "changeset"
 )
 
+// inQuotesIfRight is the remedy for a name that the catalogue lacks.
+const inQuotesIfRight = "put it in quotes if it is right"
+
 // none is what stands for an empty value.
 const none = "none"
 
@@ -91,7 +94,10 @@ func add[T any](to *[]T, w queryWord, read func(queryWord) (T, error)) error {
 // filled is a text that is not empty.
 func (p *queryParser) filled(w queryWord) (string, error) {
 	text, err := p.literal(w)
-	if err == nil && text == "" {
+	switch {
+	case err == nil && w.text == "":
+		err = p.errorf(w, "something is missing here")
+	case err == nil && text == "":
 		err = p.errorf(w, "there is nothing in the quotes")
 	}
 	return text, err
@@ -165,19 +171,19 @@ func (p *queryParser) entityType(w queryWord) (EntityType, error) {
 	if w.quoted() {
 		return EntityType(text), nil
 	}
-	t, err := p.known(w, "entity type", p.Catalog.typeNames())
+	t, err := p.known(w, "entity type", p.Catalog.typeNames(), inQuotesIfRight)
 	return EntityType(t), err
 }
 
 // known is the one of the names that the word means, which is in the same
-// letters or else in others.
-func (p *queryParser) known(w queryWord, what string, names []string) (string, error) {
+// letters or else in others. The remedy is named if none is near.
+func (p *queryParser) known(w queryWord, what string, names []string, remedy string) (string, error) {
 	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
 		if i := slices.IndexFunc(names, func(n string) bool { return same(n, w.text) }); i >= 0 {
 			return names[i], nil
 		}
 	}
-	return "", p.errorf(w, "unknown %s %q; %s", what, w.shown(), hint(w.text, names, "put it in quotes if it is right"))
+	return "", p.errorf(w, "unknown %s %q; %s", what, w.shown(), hint(w.text, names, remedy))
 }
 
 // entity reads a type, or a record as its type and id.
@@ -219,7 +225,7 @@ func (p *queryParser) action(b *queryBuilder, w queryWord) error {
 	if err != nil {
 		return err
 	}
-	actions := p.Catalog.actions(p.names(), name)
+	actions := p.Catalog.actions(name)
 	if len(actions) == 0 {
 		return p.errorf(w, "unknown action %q; %s", cleanText(name, MaxIDBytes),
 			hint(name, p.Catalog.actionNames(), "an action is a name in quotes, a code, or parts as in project.updated"))
@@ -236,7 +242,7 @@ func (p *queryParser) actionParts(b *queryBuilder, w queryWord, parts []queryWor
 		if w.quoted() {
 			return p.filled(w)
 		}
-		return p.known(w, what, names)
+		return p.known(w, what, names, inQuotesIfRight)
 	}
 	for i, w := range parts {
 		var text string
@@ -257,7 +263,7 @@ func (p *queryParser) actionParts(b *queryBuilder, w queryWord, parts []queryWor
 			text, err = part(w, "origin", p.Catalog.originNames())
 			a.Origins = []Origin{Origin(text)}
 		default:
-			text, err = p.known(w, "ownership", []string{string(OwnershipSelf), string(OwnershipOther)})
+			text, err = p.known(w, "ownership", []string{string(OwnershipSelf), string(OwnershipOther)}, "it is self or other")
 			a.Ownership = Ownership(text)
 		}
 		if err != nil {
