@@ -8,7 +8,7 @@ import (
 // Sensitive reports whether a field's name says that its value is a secret:
 // password, passphrase, token, api_key and the like. The values of such a field
 // are withheld from the log unless the application decides otherwise; that it
-// changed is recorded.
+// changed is recorded. The same goes for the members of objects within JSON.
 //
 // Names are compared by whole words, without regard to case. Words end at
 // everything that is neither a letter nor a digit, and where camelCase starts a

@@ -282,7 +282,8 @@ func (o *Oracle) differences(want, got recorded) []string {
 // have to read a whole long value for its beginning, which is only done for a
 // value that is being written.
 func (o *Oracle) fits(want, got string) bool {
-	return want == got || strings.HasPrefix(got, "shortened ") && shortenedFits(got, want, o.dialect == "sqlite")
+	return want == got || strings.HasPrefix(got, "partial ") && partialFits(got, want) ||
+		strings.HasPrefix(got, "shortened ") && shortenedFits(got, want, o.dialect == "sqlite")
 }
 
 func (r recorded) String() string {

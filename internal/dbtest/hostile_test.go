@@ -42,6 +42,7 @@ func TestNoValueMakesAWriteFail(t *testing.T) {
 		"quotes, backslashes and control signs": {Name: "a\"b\\c\n\t\x01\x7f\u2028\u2029", Text: text("'; DROP TABLE luggages; --")},
 		"bidi overrides and byte order marks":   {Name: "\ufeffa\u202eb\u2066c", Text: text("=1+1")},
 		"JSON of a megabyte":                    {JSON: Document(`{"k":"` + megabyte + `"}`)},
+		"JSON with secrets":                     {JSON: Document(`{"a":[1.50,{"password":{"b":"}"}}],"pin":null,"c":"d"}`)},
 		"JSON with a number of many digits":     {JSON: Document(`{"n":123456789012345678901234567890.125,"e":1e-3}`)},
 		"a label of many characters":            {Name: strings.Repeat("ä", 200)},
 	}

@@ -194,6 +194,9 @@ func (k kind) fromEvent(v audit.Value) (string, error) {
 		return k.canonical(string(b))
 	case audit.FormShortened:
 		return "shortened " + string(v.JSON), nil
+	case audit.FormPartial:
+		masked, err := canonicalJSON(string(v.JSON))
+		return "partial " + masked, err
 	}
 	if v.JSON == nil {
 		return unrecorded, nil
@@ -260,6 +263,45 @@ func shortenedFits(shortened, value string, dear bool) bool {
 		return err == nil && len(b) > 0 && strings.HasPrefix(whole, string(b))
 	}
 	return dear
+}
+
+// partialFits reports whether the form FormPartial stands for the value: all that
+// it does not withhold is the same.
+func partialFits(partial, value string) bool {
+	var got, want any
+	if json.Unmarshal([]byte(strings.TrimPrefix(partial, "partial json ")), &got) != nil ||
+		json.Unmarshal([]byte(strings.TrimPrefix(value, "json ")), &want) != nil {
+		return false
+	}
+	return partOf(got, want)
+}
+
+func partOf(got, want any) bool {
+	switch got := got.(type) {
+	case map[string]any:
+		want, ok := want.(map[string]any)
+		if !ok || len(got) != len(want) {
+			return false
+		}
+		for name := range got {
+			if part, there := want[name]; !there || !partOf(got[name], part) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		want, ok := want.([]any)
+		if !ok || len(got) != len(want) {
+			return false
+		}
+		for i := range got {
+			if !partOf(got[i], want[i]) {
+				return false
+			}
+		}
+		return true
+	}
+	return got == "[withheld]" || got == want
 }
 
 // plain undoes the quotes of a canonical text.

@@ -88,7 +88,7 @@ func (r *Replay) apply(e audit.Event) (wrong []string) {
 
 // veiled reports whether a value is one of which an event does not show all.
 func veiled(value string) bool {
-	return value == withheld || strings.HasPrefix(value, "shortened ")
+	return value == withheld || strings.HasPrefix(value, "shortened ") || strings.HasPrefix(value, "partial ")
 }
 
 // element adds a row to a join table, takes one away or changes it.
