@@ -40,8 +40,25 @@ type Column struct {
 	Kind ColumnKind
 	// Ignored marks a column that is read for what it means and not audited.
 	Ignored bool
-	// Redacted marks a column whose values are withheld.
+	// Redacted marks a column whose values are withheld. Of one that is part of
+	// the primary key, records are known by a digest.
 	Redacted bool
+	// Parts tells what is withheld within the column's values. Nil if they hold
+	// no parts.
+	Parts *Parts
+}
+
+// Parts tells which parts of the values of a column are withheld, if these are
+// JSON: what stands under a name that [Sensitive] tells, but for the names given
+// here.
+type Parts struct {
+	// Withheld and Told are names whose values are withheld, and are told,
+	// whatever Sensitive says.
+	Withheld, Told []string
+	// Shown turns off that names are judged by Sensitive.
+	Shown bool
+	// Opaque marks values that are withheld as a whole if they are no JSON.
+	Opaque bool
 }
 
 // ColumnKind is what a column holds. The zero ColumnKind is a text.

@@ -63,6 +63,11 @@ func (p *Plugin) probe(ctx context.Context, db *gorm.DB) error {
 }
 
 func (p *Plugin) probeTx(ctx context.Context, tx audit.DBTX) error {
+	if v, ok := p.store.(audit.ConnectionVerifier); ok {
+		if err := v.VerifyConnection(ctx, tx); err != nil {
+			return err
+		}
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -42,7 +43,9 @@ func Tables(ctx context.Context, db *gorm.DB) ([]audit.Table, error) {
 func (t *table) describe(l *layout) audit.Table {
 	d := audit.Table{Name: t.name, Key: slices.Clone(t.keys)}
 	for _, c := range l.columns {
-		d.Columns = append(d.Columns, audit.Column{Name: c.name, Kind: c.kind.public(), Ignored: !c.audited, Redacted: c.redacted})
+		d.Columns = append(d.Columns, audit.Column{
+			Name: c.name, Kind: c.kind.public(), Ignored: !c.audited, Redacted: c.redacted, Parts: c.secrets.describe(),
+		})
 	}
 	if t.join != nil {
 		t.join.describe(&d)
@@ -67,6 +70,22 @@ func (j *join) describe(d *audit.Table) {
 			d.References = append(d.References, audit.Reference{Column: r.inside, Table: r.table, Key: r.key, Label: r.label})
 		}
 	}
+}
+
+// describe is the secrets as others see them.
+func (s *secrets) describe() *audit.Parts {
+	if s == nil {
+		return nil
+	}
+	p := &audit.Parts{Shown: s.shown, Opaque: s.typed}
+	for _, name := range slices.Sorted(maps.Keys(s.told)) {
+		if s.told[name] {
+			p.Withheld = append(p.Withheld, name)
+		} else {
+			p.Told = append(p.Told, name)
+		}
+	}
+	return p
 }
 
 // public is the kind as others see it: what it leaves out, the type of the

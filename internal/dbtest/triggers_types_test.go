@@ -19,6 +19,7 @@ import (
 type Zoo struct {
 	ID       int            `gorm:"primaryKey"`
 	Name     string         `audit:"label"`
+	Safe     Secrets        `gorm:"serializer:json"`
 	Flag     bool           // a small number in the database
 	Document map[string]any `gorm:"serializer:json"` // a text in the database
 	Amount   string         // a numeric in the database
@@ -27,16 +28,23 @@ type Zoo struct {
 	Noise    string `audit:"-"`
 }
 
+// Secrets are within a column.
+type Secrets struct {
+	Password string `json:"pw"`
+	Pin      int    `audit:"show"`
+	Memo     string `audit:"redact"`
+}
+
 const longName = "sixty_three_bytes_of_a_name_that_goes_on_and_on_until_it_ends__"
 
 const zooTable = `CREATE DOMAIN short AS varchar(20);
 CREATE TYPE mood AS ENUM ('sad', 'so ''la''', 'ok');
 CREATE TYPE pair AS (a int, b text);
 CREATE TABLE zoos (
-	id int PRIMARY KEY, name text, flag int2, document text, amount numeric, token text, hidden text, noise text,
+	id int PRIMARY KEY, name text, safe text, flag int2, document text, amount numeric, token text, hidden text, noise text,
 	b bool, i2 int2, i4 int4, i8 int8, o oid, f4 float4, f8 float8, n numeric, n2 numeric(12,4), m money,
 	t text, v varchar(300), c char(5), short short, cc "char", nm name, mood mood, pair pair,
-	by bytea, u uuid, j json, jb jsonb, x xml,
+	tj text, sj jsonb, sb bytea, by bytea, u uuid, j json, jb jsonb, x xml,
 	ts timestamp, tz timestamptz, d date, ti time, tt timetz, iv interval,
 	ia int[], ta text[], ba bytea[], tza timestamptz[], da date[], ja jsonb[], fa float8[],
 	ip inet, ci cidr, bi bit(3), vb varbit, p point, r int4range, tr tstzrange, ve tsvector,
@@ -46,6 +54,7 @@ CREATE TABLE zoos (
 // zooValues are literals of SQL for the columns.
 var zooValues = map[string][]string{
 	"name":     {"'a'", "'b'", "repeat('ä', 70000)", "NULL"},
+	"safe":     {`'{"pw":"canary","Pin":7,"Memo":["canary"],"x":{"api_key" : {"a":["canary"]}, "monkey":1}}'`, `'{"pw":"canary2","Pin":7}'`, `'canary'`, "NULL", `'{"Pin":7}'`, "'1'"},
 	"flag":     {"0", "1", "2", "NULL"},
 	"document": {`'{"b": 1.50, "a": [1, 2]}'`, `'{"a":[1,2],"b":1.5}'`, "'no JSON'", "''", "'null'", "NULL", `E'{"k":"\u2028\u007f"}'`},
 	"amount":   {"12.50", "12.5", "'NaN'", "NULL"},
@@ -72,6 +81,15 @@ var zooValues = map[string][]string{
 	},
 	"jb": {`'{"b" : 1.50, "a":[ 1,2 ], "c": "x: y, \"z"}'`, `'{"b":1.5,"a":[1,2]}'`, "'null'", "NULL", `'"a b"'`, "to_jsonb(repeat('x', 70000))"},
 	"x":  {"'<a/>'"},
+	// Values with secrets in them.
+	"tj": {
+		`'{"password":"canary"}'`, `'{"password":"canary2"}'`, `E' [\n{"userPassword2" : [1, {"a": "canary"}]}]'`, `'{"a":{"API_KEY":1.5,"monkey":"m","b":[true,{"totp":null}]},"accessKey":"canary","keys":2}'`,
+		`'{"\u0070assword":"canary"}'`, `'{"a":"{\"password\":\"canary\"}","b":" [1]"}'`, `'{"a":"tell","discard":1,"tokenize":2,"XMLToken":"canary","AuthKeys":{}}'`, `'{"token":"canary'`, `'{"token":'`, `'{"token"'`, `'{}'`, `'x {"token":"told"}'`,
+		`'{"a":"' || repeat('x', 70000) || '","token":"canary"}'`, `'{"token":"canary","a":"' || repeat('x', 70000) || '"}'`, `'{"secret":12,"a":1} '`, `'"{\"token\":\"told\"}"'`,
+	},
+	"sj": {`'{"password":"canary"}'`, `'{"a":{"API_KEY":1.5,"b":[true,{"totp":null}]},"accessKey":"canary"}'`, `'{"a":"{\"password\":\"canary\"}"}'`, `'["{\"otp\":1}",{"otp":[1,[2]]},{"a":1}]'`, `'"{\"otp\":1}"'`, `'{"b":1,"pin":2}'`},
+	"sb": {`convert_to('{"password":"canary"}', 'UTF8')`, `convert_to('{"passwords":"' || repeat('canary', 20000) || '"}', 'UTF8')`, `convert_to('{"a":1}', 'UTF8')`, `'\x7b00ff'`, `'\x7b22746f6b656e223a22ff22'`},
+
 	"ts": {"'2026-03-28 22:30:00.123456'", "'2026-03-28 22:30:00.1'", "'2026-03-28'", "'0001-01-01'", "'12345-01-01 00:00:00'", "'infinity'", "'-infinity'", "NULL"},
 	"tz": {"'2026-03-28 22:30:00.123456+02'", "'2026-03-28 22:30:00+00'", "'1970-01-01 00:00:00+00'", "'infinity'", "'0044-03-15 00:00:00+00 BC'", "'0001-01-01 00:00:00+00 BC'", "NULL"},
 	"d":  {"'2026-03-28'", "'0999-01-01'", "'infinity'", "NULL"},

@@ -18,6 +18,7 @@ import (
 // that of the events' table.
 var triggerFunctions = []string{
 	"quote", "escape", "compact", "is_json", "same", "shortened", "first_bytes", "bytes", "text", "json", "float", "time",
+	"sensitive", "unquote", "mask", "hides", "as_text", "veil", "named", "object",
 	"plain", "cut", "id", "side", "setting", "write", "truncated", "once", "passed", "as",
 }
 
@@ -73,6 +74,13 @@ func (t *Triggers) generate(ctx context.Context, conn audit.DBTX) (install, unin
 		return nil, nil, err
 	}
 	install = append(install, helpers...)
+	var closed []string
+	for _, f := range triggerFunctions {
+		if f != "passed" && f != "as" {
+			closed = append(closed, n.of(f))
+		}
+	}
+	install = append(install, "REVOKE ALL ON FUNCTION "+strings.Join(closed, ", ")+" FROM PUBLIC")
 	g := &generator{triggerNames: n, passes: t.passes(), described: t.tables, tables: map[string]*triggerTable{}}
 	for _, table := range t.tables {
 		if err := g.load(ctx, conn, table); err != nil {

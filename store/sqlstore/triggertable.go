@@ -166,9 +166,31 @@ func (c cell) text(row string) string {
 
 func (c cell) of(row string) string { return row + "." + identifier(c.Name) }
 
-// value is the column of a row as a value; see triggers.sql. Digest is whether
-// a long one gets a digest.
+// value is the column of a row as events show it; see triggers.sql. Digest is
+// whether a long one gets a digest.
 func (c cell) value(row, digest string) string {
+	if c.Redacted {
+		return "chr(1) || 'redacted'"
+	}
+	whole := c.whole(row, digest)
+	if c.Parts == nil {
+		return whole
+	}
+	p := c.Parts
+	return c.g.of("veil") + "(" + whole + ", " + fmt.Sprint(p.Opaque) + ", " + fmt.Sprint(!p.Shown) + ", " + textArray(p.Withheld) + ", " + textArray(p.Told) + ")"
+}
+
+// textArray is texts as an array of SQL.
+func textArray(texts []string) string {
+	list := make([]string, len(texts))
+	for i, s := range texts {
+		list[i] = literal(s)
+	}
+	return "ARRAY[" + strings.Join(list, ", ") + "]::text[]"
+}
+
+// whole is a value with the secrets within it.
+func (c cell) whole(row, digest string) string {
 	x, wide := c.of(row), fmt.Sprint(c.wide)
 	kind := string(c.Kind)
 	switch c.pg {
@@ -197,24 +219,33 @@ func (c cell) value(row, digest string) string {
 	return c.g.of("text") + "(" + c.text(row) + ", " + literal(kind) + ", " + wide + ", " + digest + ")"
 }
 
-// plain is the column of a row as plain text; empty for one that is withheld or
-// not there.
+// plain is the column of a row as plain text; empty for what is withheld and for
+// a column that is not there.
 func (c cell) plain(row string) string {
-	switch {
-	case c.Name == "" || c.Redacted:
+	if c.Name == "" || c.Redacted {
 		return "''"
-	case (c.pg == "text" || c.pg == "varchar") && c.Kind == audit.ColumnText, c.pg == "uuid":
-		x := c.text(row)
-		return "CASE WHEN octet_length(" + x + ") > " + fmt.Sprint(audit.MaxValueBytes) + " THEN left(" + x + ", 256) ELSE COALESCE(" + x + ", '') END"
+	}
+	if (c.pg == "text" || c.pg == "varchar") && c.Kind == audit.ColumnText && c.Parts == nil || c.pg == "uuid" {
+		return "COALESCE(" + c.text(row) + ", '')" // a key, which is short
 	}
 	return c.g.of("plain") + "(" + c.value(row, "false") + ")"
+}
+
+// key is a column of a primary key as part of an id: one that is withheld is
+// known by a digest.
+func (c cell) key(row string) string {
+	if !c.Redacted {
+		return c.plain(row)
+	}
+	c.Redacted = false
+	return "'sha256:' || encode(substring(sha256(convert_to(" + c.plain(row) + ", 'UTF8')) FROM 1 FOR 16), 'hex')"
 }
 
 // differs is whether the column differs between OLD and NEW.
 func (c cell) differs() string {
 	switch {
 	case c.Kind == audit.ColumnBool && c.pg != "bool":
-		return c.value("OLD", "false") + " IS DISTINCT FROM " + c.value("NEW", "false")
+		return c.whole("OLD", "false") + " IS DISTINCT FROM " + c.whole("NEW", "false")
 	case c.pg == "numeric" && c.Kind == audit.ColumnNumber, c.pg == "float8" && c.Kind == audit.ColumnNumber,
 		slices.Contains([]string{"bool", "int2", "int4", "int8", "date", "timestamp", "timestamptz", "bytea", "uuid"}, c.pg):
 		return c.of("OLD") + " IS DISTINCT FROM " + c.of("NEW")
@@ -237,7 +268,7 @@ func (c cell) label(d audit.Table, row string) string {
 	if !alike(to.types[r.Key], c.pg) {
 		key, x = key+"::text", x+"::text"
 	}
-	return "(SELECT substr(r." + identifier(r.Label) + "::text, 1, 500) FROM " + to.quoted() + " r WHERE " + key + " = " + x + " LIMIT 1)"
+	return "(SELECT " + c.g.of("named") + "(substr(r." + identifier(r.Label) + "::text, 1, 500)) FROM " + to.quoted() + " r WHERE " + key + " = " + x + " LIMIT 1)"
 }
 
 // alike reports whether columns of two types can be compared as they are.
@@ -255,7 +286,7 @@ func alike(a, b string) bool {
 func (g *generator) record(d audit.Table, row, label string) string {
 	parts := make([]string, len(d.Key))
 	for i, k := range d.Key {
-		parts[i] = g.cell(d, k).plain(row)
+		parts[i] = g.cell(d, k).key(row)
 		if len(d.Key) > 1 {
 			parts[i] = "replace(replace(" + parts[i] + ", '%', '%25'), '/', '%2F')"
 		}
@@ -279,8 +310,8 @@ func (g *generator) rowBody(d audit.Table) string {
 	if d.Deleted != "" {
 		c := g.cell(d, d.Deleted)
 		alive := `IN ('null', '0', 'false', '""')`
-		w("	IF TG_OP = 'UPDATE' AND (%s %s) <> (%s %s) THEN", c.value("OLD", "false"), alive, c.value("NEW", "false"), alive)
-		w("		op := CASE WHEN %s %s THEN 'restored' ELSE 'deleted' END;", c.value("NEW", "false"), alive)
+		w("	IF TG_OP = 'UPDATE' AND (%s %s) <> (%s %s) THEN", c.whole("OLD", "false"), alive, c.whole("NEW", "false"), alive)
+		w("		op := CASE WHEN %s %s THEN 'restored' ELSE 'deleted' END;", c.whole("NEW", "false"), alive)
 		w("	END IF;")
 	}
 	for _, column := range d.Columns {
@@ -289,9 +320,6 @@ func (g *generator) rowBody(d audit.Table) string {
 		}
 		c := g.cell(d, column.Name)
 		old, now := c.value("OLD", "changed AND TG_OP = 'UPDATE'"), c.value("NEW", "changed")
-		if c.Redacted {
-			old, now = "chr(1) || 'redacted'", "chr(1) || 'redacted'"
-		}
 		w("	changed := TG_OP <> 'UPDATE' OR %s;", c.differs())
 		w("	IF changed OR op <> 'updated' THEN")
 		w("		changes := changes || %s", literal(`,{"field":`+string(audit.AppendJSONString(nil, column.Name))))
@@ -373,17 +401,21 @@ func (g *generator) owner(d, of audit.Table, row string) string {
 // the record's own key.
 func (g *generator) element(d audit.Table, row string) string {
 	others := slices.DeleteFunc(slices.Clone(d.Columns), func(c audit.Column) bool { return slices.Contains(d.OfKey, c.Name) })
-	json := func(c audit.Column) string {
-		return "split_part(" + g.cell(d, c.Name).value(row, "false") + ", chr(1), 1)"
+	names, values := make([]string, len(others)), make([]string, len(others))
+	for i := range others {
+		c := g.cell(d, others[i].Name)
+		names[i], values[i] = string(audit.AppendJSONString(nil, c.Name)), c.value(row, "false")
+		if slices.Contains(d.Key, c.Name) { // it names the element
+			values[i] = "split_part(" + c.whole(row, "false") + ", chr(1), 1)"
+			if c.Redacted {
+				values[i] = g.of("quote") + "(" + c.key(row) + ")"
+			}
+		}
 	}
 	if len(others) == 1 {
-		return json(others[0])
+		return values[0]
 	}
-	members := make([]string, len(others))
-	for i, c := range others {
-		members[i] = literal(string(audit.AppendJSONString(nil, c.Name))+":") + " || " + json(c)
-	}
-	return "'{' || " + strings.Join(members, " || ',' || ") + " || '}'"
+	return g.of("object") + "(" + textArray(names) + ", ARRAY[" + strings.Join(values, ", ") + "])"
 }
 
 // elementLabel is what the element of a row of a join table is called.

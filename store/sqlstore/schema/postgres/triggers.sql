@@ -138,13 +138,156 @@ CREATE FUNCTION {time}(v timestamp, pattern text) RETURNS text LANGUAGE sql IMMU
 			|| CASE WHEN pattern LIKE '%SS' THEN rtrim(rtrim(to_char(v, '.US'), '0'), '.') || 'Z' ELSE '' END || '"' END;
 $audit$;
 
+-- Whether a name tells of a secret, as audit.Sensitive has it.
+CREATE FUNCTION {sensitive}(name text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT AS $audit$
+BEGIN
+	IF name !~* 'pass|pwd|pin|otp|cv[vc]|secret|credential|cookie|jwt|token|key|code' THEN
+		RETURN false;
+	END IF;
+	-- A capital starts a word after what is none, and as the last one of a row.
+	name := regexp_replace(name, '([[:upper:]])(?=[[:upper:]][[:lower:]])', '\1 ', 'g');
+	name := regexp_replace(name, '((?![[:upper:]])[[:alnum:]])(?=[[:upper:]])', '\1 ', 'g');
+	name := regexp_replace(lower(name), '[^[:alnum:]]+', ' ', 'g');
+	name := ' ' || regexp_replace(regexp_replace(name, '[[:digit:]]+(?= |$)', '', 'g'), ' +', ' ', 'g') || ' ';
+	RETURN name ~ ' (passwords?|passwd|pwd|passphrases?|passcodes?|passwordhash|pin|pincode|t?otp|cvv|cvc|secrets?|credentials?|cookies?|jwt|tokens?|accesstoken|authtoken|refreshtoken|apikeys?|privatekey|secretkey|accesskey|clientsecret) '
+		OR name ~ ' (api|private|access|auth|encryption|signing|session|master|ssh|license) keys? ' OR name ~ ' (recovery|backup|auth) codes? ';
+END $audit$;
+
+-- The text of a JSON string; what PostgreSQL cannot read stays as it is written.
+CREATE FUNCTION {unquote}(v text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $audit$
+BEGIN
+	RETURN v::json #>> '{}';
+EXCEPTION WHEN OTHERS THEN
+	RETURN btrim(v, '"');
+END $audit$;
+
+-- JSON with its secrets replaced: what stands under the names withheld and, if
+-- they are judged, under sensitive ones; null if it has none. It may be damaged.
+CREATE FUNCTION {mask}(t text, judged boolean, withheld text[], told text[]) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $audit$
+DECLARE
+	tokens text[];
+	name text;
+	i integer := 1;
+	k integer;
+	depth integer;
+	secret boolean;
+	masked boolean := false;
+BEGIN
+	IF cardinality(withheld) = 0 AND NOT (judged AND t ~* 'pass|pwd|pin|otp|cv[vc]|secret|credential|cookie|jwt|token|key|code|\\u') THEN
+		RETURN NULL;
+	END IF;
+	tokens := ARRAY(SELECT m[1] FROM regexp_matches(t, '("(?:[^"\\]|\\.)*"?|[{}\[\],:]|[ \t\n\r]+|[^"{}\[\],: \t\n\r]+)', 'g') WITH ORDINALITY AS r(m, n) ORDER BY n);
+	WHILE i <= cardinality(tokens) LOOP
+		IF left(tokens[i], 1) <> '"' THEN
+			i := i + 1;
+			CONTINUE;
+		END IF;
+		k := i + 1;
+		IF tokens[k] ~ '^[ \t\n\r]' THEN
+			k := k + 1;
+		END IF;
+		IF tokens[k] IS DISTINCT FROM ':' THEN
+			name := CASE WHEN strpos(tokens[i], '\') > 0 THEN {unquote}(tokens[i]) END;
+			IF name ~ '^\ufeff?[ \t\n\r]*[{\[]' AND {mask}(name, judged, withheld, told) IS NOT NULL THEN
+				tokens[i] := '"[withheld]"';
+				masked := true;
+			END IF;
+			i := i + 1;
+			CONTINUE;
+		END IF;
+		name := CASE WHEN strpos(tokens[i], '\') > 0 THEN {unquote}(tokens[i]) ELSE btrim(tokens[i], '"') END;
+		secret := CASE WHEN name = ANY (withheld) THEN true WHEN name = ANY (told) THEN false ELSE judged AND {sensitive}(name) END;
+		i := k + 1;
+		CONTINUE WHEN NOT secret;
+		masked := true;
+		IF tokens[i] ~ '^[ \t\n\r]' THEN
+			i := i + 1;
+		END IF;
+		depth := 0;
+		k := i;
+		WHILE i <= cardinality(tokens) LOOP
+			IF tokens[i] IN ('{', '[') THEN
+				depth := depth + 1;
+			ELSIF tokens[i] IN ('}', ']') THEN
+				depth := depth - 1;
+			END IF;
+			EXIT WHEN depth < 0 OR depth = 0 AND (tokens[i] = ',' OR tokens[i] ~ '^[ \t\n\r]');
+			i := i + 1;
+			EXIT WHEN depth = 0 AND (tokens[i - 1] IN ('}', ']') OR left(tokens[i - 1], 1) = '"');
+			tokens[i - 1] := '';
+		END LOOP;
+		IF i > k THEN
+			tokens[i - 1] := '"[withheld]"';
+		ELSE
+			tokens[k - 1] := tokens[k - 1] || '"[withheld]"';
+		END IF;
+	END LOOP;
+	RETURN CASE WHEN masked THEN array_to_string(tokens, '') END;
+END $audit$;
+
+-- Whether a text must be withheld: it is JSON with a secret, or no JSON though
+-- it stands for something that has one.
+CREATE FUNCTION {hides}(t text, opaque boolean, judged boolean, withheld text[], told text[]) RETURNS boolean LANGUAGE sql IMMUTABLE AS $audit$
+	SELECT CASE WHEN t ~ '^\ufeff?[ \t\n\r]*[{\[]' THEN {mask}(t, judged, withheld, told) IS NOT NULL ELSE opaque AND t <> '' END;
+$audit$;
+
+-- Bytes as a text; what is no text is made one that shows the same names.
+CREATE FUNCTION {as_text}(b bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $audit$
+BEGIN
+	RETURN convert_from(b, 'UTF8');
+EXCEPTION WHEN OTHERS THEN
+	RETURN replace(encode(b, 'escape'), '\\', '\');
+END $audit$;
+
+-- A value without the secrets within it.
+CREATE FUNCTION {veil}(v text, opaque boolean, judged boolean, withheld text[], told text[]) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $audit$
+DECLARE
+	form text;
+	shown text;
+	hidden boolean := false;
+BEGIN
+	IF left(v, 1) = '"' AND right(v, 1) = '"' AND NOT opaque AND substr(v, 2, 1) NOT IN ('{', '[', '\', ' ') THEN
+		RETURN v;
+	END IF;
+	form := split_part(v, chr(1), 2);
+	shown := split_part(v, chr(1), 1);
+	IF form = 'shortened' THEN
+		hidden := {hides}({as_text}(decode(COALESCE(shown::json ->> 'prefix_base64', ''), 'base64')) || COALESCE(shown::json ->> 'prefix', ''), opaque, judged, withheld, told);
+	ELSIF form = 'base64' THEN
+		hidden := {hides}({as_text}(decode(btrim(shown, '"'), 'base64')), opaque, judged, withheld, told);
+	ELSIF left(shown, 1) = '"' THEN
+		hidden := {hides}({unquote}(shown), opaque, judged, withheld, told);
+	ELSIF left(shown, 1) IN ('{', '[') THEN
+		RETURN COALESCE({mask}(shown, judged, withheld, told) || chr(1) || 'partial', v);
+	END IF;
+	RETURN CASE WHEN hidden THEN chr(1) || 'redacted' ELSE v END;
+END $audit$;
+
+-- A text that names something, unless it is one that must be withheld.
+CREATE FUNCTION {named}(t text) RETURNS text LANGUAGE sql IMMUTABLE AS $audit$
+	SELECT CASE WHEN {hides}(t, false, true, '{}', '{}') THEN '' ELSE t END;
+$audit$;
+
+-- An object of values.
+CREATE FUNCTION {object}(names text[], v text[]) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $audit$
+DECLARE
+	members text := '';
+	partial boolean := false;
+BEGIN
+	FOR i IN 1 .. cardinality(v) LOOP
+		partial := partial OR split_part(v[i], chr(1), 2) IN ('partial', 'redacted');
+		members := members || ',' || names[i] || ':' || COALESCE(NULLIF(split_part(v[i], chr(1), 1), ''), '"[withheld]"');
+	END LOOP;
+	RETURN '{' || substr(members, 2) || '}' || CASE WHEN partial THEN chr(1) || 'partial' ELSE '' END;
+END $audit$;
+
 -- A value as plain text.
 CREATE FUNCTION {plain}(v text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $audit$
 DECLARE
 	form text := split_part(v, chr(1), 2);
 BEGIN
 	v := split_part(v, chr(1), 1);
-	IF v IS NULL OR v = 'null' THEN
+	IF v IS NULL OR v = 'null' OR form IN ('redacted', 'partial') THEN
 		RETURN '';
 	ELSIF form = 'shortened' THEN
 		RETURN COALESCE(v::json ->> 'prefix', '');
@@ -153,7 +296,7 @@ BEGIN
 	ELSIF v NOT LIKE '%\\u%' THEN
 		RETURN v::json #>> '{}';
 	END IF;
-	RETURN substr(v, 2, length(v) - 2); -- it may hold what no text can
+	RETURN {unquote}(v); -- it may hold what no text can
 END $audit$;
 
 -- A text of at most so many bytes.
