@@ -137,6 +137,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	const (
 		root   = modulePath
 		hooks  = modulePath + "/hooks"
+		report = modulePath + "/report"
 		store  = modulePath + "/store/"
 		gorm   = "gorm.io/"
 		differ = "github.com/r3labs/diff/v3"
@@ -153,6 +154,8 @@ func TestImportsPointOneWay(t *testing.T) {
 				require.False(t, strings.HasPrefix(dep, modulePath+"/") || strings.HasPrefix(dep, gorm), "package audit must not link %s: it is for those who use neither", dep)
 			case path == hooks:
 				require.False(t, strings.HasPrefix(dep, store), "hooks must not link %s: an application brings the store of its choice", dep)
+			case path == report:
+				require.False(t, strings.HasPrefix(dep, gorm) || dep == hooks || strings.HasPrefix(dep, store), "report must not link %s: the page reads any store", dep)
 			case strings.HasPrefix(path, store):
 				require.False(t, strings.HasPrefix(dep, gorm) || dep == hooks, "%s must not link %s: a store works without GORM", path, dep)
 			}

@@ -1,0 +1,225 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/gormtrail/audit"
+)
+
+// choices are the kinds of actions that people choose from. They are worked out
+// once, since the catalogue does not change.
+type choices struct {
+	catalog *audit.Catalog
+	groups  []choiceGroup
+	// byName are the actions of each name, and order the names in theirs.
+	byName map[string][]audit.Action
+	order  []string
+}
+
+// choiceGroup is an entity type and its kinds of actions.
+type choiceGroup struct {
+	Type  audit.EntityType
+	Name  string
+	Rows  []choice
+	Count int
+}
+
+// choice is something to tick.
+type choice struct {
+	Value, Label string
+	Note         string
+	Archived     bool
+	Ticked       bool
+}
+
+func newChoices(catalog *audit.Catalog) (choices, error) {
+	c := choices{catalog: catalog, byName: map[string][]audit.Action{}}
+	groups := catalog.Groups()
+	codes := map[string]int{}
+	for _, g := range groups {
+		for _, row := range g.Rows {
+			codes[row.Code]++
+		}
+	}
+	for _, g := range groups {
+		group := choiceGroup{Type: g.Type, Name: visible(capital(g.Noun), false)}
+		for _, row := range g.Rows {
+			name := row.Code
+			if codes[name] > 1 { // as Clockify's for both updates of a task
+				name = row.Label
+			}
+			actions, err := catalog.Actions(name)
+			if err != nil {
+				return choices{}, err
+			}
+			c.byName[name] = actions
+			c.order = append(c.order, name)
+			group.Rows = append(group.Rows, choice{Value: name, Label: visible(row.Label, false)})
+		}
+		c.groups = append(c.groups, group)
+	}
+	return c, nil
+}
+
+// actions are what the names stand for.
+func (c choices) actions(names []string) ([]audit.Action, error) {
+	var found []audit.Action
+	var others []string
+	for _, name := range names {
+		if actions, ok := c.byName[name]; ok {
+			found = append(found, actions...)
+		} else {
+			others = append(others, name)
+		}
+	}
+	more, err := c.catalog.Actions(others...)
+	return append(found, more...), err
+}
+
+// names are the choices that stand for actions, and those actions for which
+// there is no choice.
+func (c choices) names(actions []audit.Action) (names []string, rest []audit.Action) {
+	left := map[string]audit.Action{}
+	for _, a := range actions {
+		left[actionKey(a)] = a
+	}
+	used := map[string]bool{}
+	for _, name := range c.order {
+		of := c.byName[name]
+		if !slices.ContainsFunc(of, func(a audit.Action) bool { _, there := left[actionKey(a)]; return !there }) {
+			names = append(names, name)
+			for _, a := range of {
+				used[actionKey(a)] = true
+			}
+		}
+	}
+	for _, a := range actions {
+		if key := actionKey(a); !used[key] {
+			used[key] = true
+			rest = append(rest, a)
+		}
+	}
+	return names, rest
+}
+
+// actionKey is the same for actions that ask for the same.
+func actionKey(a audit.Action) string {
+	origins := make([]string, len(a.Origins))
+	for i, o := range a.Origins {
+		origins[i] = string(o)
+	}
+	slices.Sort(origins)
+	return strings.Join(append([]string{string(a.Type), string(a.Operation), string(a.Ownership)}, origins...), "\x00")
+}
+
+// ticked are the groups with those names ticked.
+func (c choices) ticked(names []string) []choiceGroup {
+	groups := slices.Clone(c.groups)
+	for i := range groups {
+		g := &groups[i]
+		g.Rows = slices.Clone(g.Rows)
+		for j := range g.Rows {
+			if g.Rows[j].Ticked = contains(names, g.Rows[j].Value); g.Rows[j].Ticked {
+				g.Count++
+			}
+		}
+	}
+	return groups
+}
+
+// maxAuthors bounds the authors that are listed; others are found by the query.
+const maxAuthors = 500
+
+// authors are those to choose from: of the log, System, those the application
+// names, and those who are chosen already.
+func (q *request) authors(ctx context.Context, chosen []string) ([]choice, error) {
+	listed, err := q.authorsOfLog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byText := map[string]choice{}
+	add := func(a audit.Actor, archived bool) {
+		text := actorText(a)
+		c := byText[text]
+		if c.Label == "" || a.Name != "" {
+			c.Label = person(a)
+		}
+		c.Value, c.Ticked, c.Archived = text, contains(chosen, text), c.Archived || archived
+		if c.Archived {
+			c.Note = "archived"
+		}
+		byText[text] = c
+	}
+	for _, a := range listed {
+		add(a, false)
+	}
+	if q.opts.Authors != nil {
+		users, err := q.opts.Authors(ctx, q.scope.Workspace)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range users {
+			add(u.Actor, u.Archived)
+		}
+	}
+	add(audit.System, false)
+	for _, text := range chosen {
+		if a, ok := parseActor(text); ok && byText[actorText(a)].Value == "" {
+			add(a, false)
+		}
+	}
+	all := make([]choice, 0, len(byText))
+	named := map[string]int{}
+	for _, c := range byText {
+		named[c.Label]++
+	}
+	for _, c := range byText {
+		if named[c.Label] > 1 { // two of one name are told apart by their ids
+			c.Note = strings.TrimPrefix(c.Note+", "+visible(clip(c.Value, maxLine), false), ", ")
+		}
+		all = append(all, c)
+	}
+	system := actorText(audit.System)
+	slices.SortFunc(all, func(a, b choice) int {
+		return cmp.Or(
+			-compareBool(a.Value == system, b.Value == system),
+			compareBool(a.Archived, b.Archived),
+			cmp.Compare(strings.ToLower(a.Label), strings.ToLower(b.Label)),
+			cmp.Compare(a.Value, b.Value),
+		)
+	})
+	return all, nil
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// authorsOfLog lists those whom the scope may know of. The list of a whole
+// workspace would tell a limited scope who else works there, so that one gets
+// the authors of the newest events it may see.
+func (q *request) authorsOfLog(ctx context.Context) ([]audit.Actor, error) {
+	if q.scope.Only == nil {
+		return audit.QueryActors(ctx, q.store, q.scope.Workspace, maxAuthors)
+	}
+	events, err := q.read(audit.Filter{}, audit.MaxPageSize)
+	if err != nil {
+		return nil, err
+	}
+	var actors []audit.Actor
+	for _, e := range events {
+		if !slices.ContainsFunc(actors, e.Actor.Same) {
+			actors = append(actors, e.Actor)
+		}
+	}
+	return actors, nil
+}

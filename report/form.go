@@ -1,0 +1,207 @@
+package report
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gormtrail/audit"
+)
+
+// form is what the controls of the report hold, as text: the parameters of its
+// URL. A form and a [audit.Filter] can be made of each other.
+type form struct {
+	// Range is one of the presets. Empty for From and To.
+	Range string
+	// From and To are the first and the last day.
+	From, To string
+	// Actors and Actions are those that are ticked.
+	Actors, Actions []string
+	// Type and Record name a record or, without Record, all of a type.
+	Type, Record string
+	Owner        string
+	Origin       string
+	Field        string
+	Text         string
+	// Query holds in the query language what no control can show.
+	Query string
+}
+
+// formParameters are the names of the form in the URL.
+var formParameters = []string{
+	"range", "from", "to", "tz", "actor", "action", "type", "record", "owner", "origin", "field", "text", "q", "size", "page",
+}
+
+// repeatable reports whether a parameter may be there more than once.
+func repeatable(name string) bool { return name == "actor" || name == "action" }
+
+// readForm reads the form that a URL holds.
+func readForm(values url.Values) form {
+	one := func(name string) string { return strings.TrimSpace(values.Get(name)) }
+	return form{
+		Range: one("range"), From: one("from"), To: one("to"), Actors: nonEmpty(values["actor"]), Actions: nonEmpty(values["action"]),
+		Type: one("type"), Record: one("record"), Owner: one("owner"), Origin: one("origin"), Field: one("field"), Text: one("text"), Query: one("q"),
+	}
+}
+
+func nonEmpty(list []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return strings.TrimSpace(s) == "" })
+}
+
+// values are the parameters of the form's URL, without those that are empty.
+func (fm form) values() url.Values {
+	values := url.Values{}
+	for _, p := range []struct{ name, value string }{
+		{"range", fm.Range},
+		{"from", fm.From},
+		{"to", fm.To},
+		{"type", fm.Type},
+		{"record", fm.Record},
+		{"owner", fm.Owner},
+		{"origin", fm.Origin},
+		{"field", fm.Field},
+		{"text", fm.Text},
+		{"q", fm.Query},
+	} {
+		if p.value != "" {
+			values.Set(p.name, p.value)
+		}
+	}
+	for name, list := range map[string][]string{"actor": fm.Actors, "action": fm.Actions} {
+		if len(list) > 0 {
+			values[name] = list
+		}
+	}
+	return values
+}
+
+// language is how texts of the query language are understood.
+func (q *request) language() *audit.QueryOptions {
+	return &audit.QueryOptions{Catalog: q.opts.Catalog, Location: q.location}
+}
+
+// filter is what the form asks for, within the range that is allowed, and the
+// preset of its range if it has one.
+func (q *request) filter(fm form) (f audit.Filter, preset string, err error) {
+	f, err = audit.ParseQuery(fm.Query, q.language())
+	if err != nil {
+		return f, "", badQuery(err)
+	}
+	for _, text := range fm.Actors {
+		a, ok := parseActor(text)
+		if !ok {
+			return f, "", badParameter("actor", "%q names no author. Write user:17, system, or another kind and id.", clip(text, maxQuoted))
+		}
+		f.Actors = append(f.Actors, a)
+	}
+	actions, err := q.choices.actions(fm.Actions)
+	if err != nil {
+		return f, "", badParameter("action", "%s", asSentence(err))
+	}
+	f.Actions = append(f.Actions, actions...)
+	switch {
+	case fm.Record != "" && fm.Type == "":
+		return f, "", badParameter("type", "A record is found by its type and its id. Choose the type of record %q too.", clip(fm.Record, maxQuoted))
+	case fm.Record != "":
+		f.Entities = append(f.Entities, audit.Entity{Type: audit.EntityType(fm.Type), ID: fm.Record})
+	case fm.Type != "":
+		f.Types = append(f.Types, audit.EntityType(fm.Type))
+	}
+	if fm.Owner != "" {
+		f.Owners = append(f.Owners, fm.Owner)
+	}
+	if fm.Origin != "" {
+		f.Origins = append(f.Origins, audit.Origin(fm.Origin))
+	}
+	if fm.Field != "" {
+		f.Fields = append(f.Fields, fm.Field)
+	}
+	if fm.Text != "" && f.Text != "" {
+		return f, "", badParameter("text", "The text is given twice, in the form and in the query. Leave one of them empty.")
+	}
+	f.Text += fm.Text
+	if preset, err = q.setRange(&f, fm); err != nil {
+		return f, "", err
+	}
+	f.Workspace = q.scope.Workspace
+	return f, preset, q.opts.Catalog.Validate(f)
+}
+
+// formOf is the form that asks for what a filter does. The name is the preset
+// of its range, if it has one.
+func (q *request) formOf(f audit.Filter, preset string) form {
+	var fm form
+	fm.Range = preset
+	if preset == "" {
+		first, whole := dateOf(f.From, q.location)
+		_, wholeToo := dateOf(f.To, q.location)
+		if whole && wholeToo {
+			fm.From, fm.To = first, f.To.In(q.location).AddDate(0, 0, -1).Format(time.DateOnly)
+		}
+	}
+	if preset != "" || fm.From != "" {
+		f.From, f.To = time.Time{}, time.Time{}
+	}
+	for _, a := range f.Actors {
+		fm.Actors = append(fm.Actors, actorText(a))
+	}
+	f.Actors = nil
+	fm.Actions, f.Actions = q.choices.names(f.Actions)
+	switch {
+	case len(f.Entities) == 1 && len(f.Types) == 0:
+		fm.Type, fm.Record = string(f.Entities[0].Type), f.Entities[0].ID
+		f.Entities = nil
+	case len(f.Types) == 1 && len(f.Entities) == 0:
+		fm.Type = string(f.Types[0])
+		f.Types = nil
+	}
+	fm.Owner = only(&f.Owners)
+	fm.Origin = only(&f.Origins)
+	fm.Field = only(&f.Fields)
+	if strings.TrimSpace(f.Text) == f.Text {
+		fm.Text, f.Text = f.Text, ""
+	}
+	f.Workspace = ""
+	fm.Query = audit.FormatQuery(f, q.language())
+	return fm
+}
+
+// only takes the element of a list that has one, if a control can show it.
+func only[T ~string](list *[]T) string {
+	if len(*list) != 1 {
+		return ""
+	}
+	text := string((*list)[0])
+	if text == "" || strings.TrimSpace(text) != text {
+		return ""
+	}
+	*list = nil
+	return text
+}
+
+// actorText is an author in a URL: the kind, and the id if there is one.
+func actorText(a audit.Actor) string {
+	kind := a.Kind
+	if kind == "" {
+		kind = audit.KindUser
+	}
+	if a.ID == "" {
+		return string(kind)
+	}
+	return string(kind) + ":" + a.ID
+}
+
+// parseActor reads what actorText wrote. A text without a kind is a user's id,
+// unless it is the name of a kind itself.
+func parseActor(text string) (audit.Actor, bool) {
+	kind, id, found := strings.Cut(text, ":")
+	if !found {
+		switch audit.ActorKind(text) {
+		case audit.KindSystem, audit.KindUnknown, audit.KindKey, audit.KindUser:
+			return audit.Actor{Kind: audit.ActorKind(text)}, true
+		}
+		kind, id = string(audit.KindUser), text
+	}
+	return audit.Actor{Kind: audit.ActorKind(kind), ID: id}, kind != "" && id != ""
+}

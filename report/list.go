@@ -1,0 +1,163 @@
+package report
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/gormtrail/audit"
+)
+
+// The sizes of pages.
+const (
+	defaultSize = audit.DefaultPageSize
+	maxSize     = 200
+)
+
+// listing is one page of the events that a filter asks for.
+type listing struct {
+	events []audit.Event
+	// newest, newer, older and oldest are the cursors of other pages. Nil if
+	// there is no such page.
+	newest, newer, older, oldest *string
+}
+
+// size is the number of events that the reader wants on a page.
+func (q *request) size() (int, error) {
+	text := q.values.Get("size")
+	if text == "" {
+		return defaultSize, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxSize {
+		return 0, badParameter("size", "A page has 1 to %d events, not %q.", maxSize, clip(text, maxQuoted))
+	}
+	return n, nil
+}
+
+// list reads the page that the URL asks for. The scope limits the filter here
+// and in [request.read], and nowhere else.
+func (q *request) list(f audit.Filter) (listing, error) {
+	size, err := q.size()
+	if err != nil {
+		return listing{}, err
+	}
+	f.Workspace = q.scope.Workspace
+	if err := f.Validate(); err != nil {
+		return listing{}, err
+	}
+	at, err := q.signer.place(q.values.Get("page"), f)
+	if err != nil {
+		return listing{}, err
+	}
+	scoped, any := q.scope.apply(f)
+	if !any {
+		return listing{}, nil
+	}
+	back, canGoBack := q.store.(audit.ReverseLister)
+	if !canGoBack && (at.way == before || at.way == oldest) {
+		return listing{}, badParameter("page", "This store reads from the newest event on only. Start again at the first page.")
+	}
+	var events []audit.Event
+	var moreNewer, moreOlder bool
+	ctx := q.r.Context()
+	switch at.way {
+	case before, oldest:
+		if events, err = back.ListBefore(ctx, scoped, at.at, size+1); err != nil {
+			return listing{}, err
+		}
+		if len(events) > size {
+			moreNewer, events = true, events[len(events)-size:]
+		}
+		if !moreNewer && at.way == before {
+			// What is left is less than a page; the first one has all of it.
+			at = place{}
+			events, moreOlder, err = q.forward(scoped, at.at, size)
+		} else {
+			moreOlder = at.way == before
+		}
+	default:
+		events, moreOlder, err = q.forward(scoped, at.at, size)
+		moreNewer = at.way == after
+	}
+	if err != nil {
+		return listing{}, err
+	}
+	l := listing{events: events}
+	return l, q.link(&l, f, moreNewer, moreOlder, canGoBack)
+}
+
+// forward reads a page from a position on and tells whether there is more.
+func (q *request) forward(scoped audit.Filter, at audit.Position, size int) (events []audit.Event, more bool, err error) {
+	events, err = q.store.List(q.r.Context(), scoped, at, size+1)
+	if err == nil && len(events) > size {
+		return events[:size], true, nil
+	}
+	return events, false, err
+}
+
+// link makes the cursors of the pages around a listing.
+func (q *request) link(l *listing, f audit.Filter, newer, older, canGoBack bool) error {
+	to := func(into **string, wanted bool, p place) error {
+		if !wanted {
+			return nil
+		}
+		text, err := q.signer.cursor(p, f)
+		*into = &text
+		return err
+	}
+	var top, end audit.Position
+	if n := len(l.events); n > 0 {
+		top, end = l.events[0].Position(), l.events[n-1].Position()
+	}
+	for _, c := range []struct {
+		into   **string
+		wanted bool
+		p      place
+	}{
+		{&l.newest, newer, place{}},
+		{&l.newer, newer && canGoBack && len(l.events) > 0, place{before, top}},
+		{&l.older, older && len(l.events) > 0, place{after, end}},
+		{&l.oldest, older && canGoBack, place{way: oldest}},
+	} {
+		if err := to(c.into, c.wanted, c.p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read returns up to limit events of a filter within the scope, newest first.
+func (q *request) read(f audit.Filter, limit int) ([]audit.Event, error) {
+	scoped, any := q.scope.apply(f)
+	if !any {
+		return nil, nil
+	}
+	return q.store.List(q.r.Context(), scoped, audit.Position{}, limit)
+}
+
+// pager are the links to other pages.
+type pager struct{ Newest, Newer, Older, Oldest string }
+
+// pager makes links of cursors: the URL with other parameters.
+func (l listing) pager(values url.Values) pager {
+	href := func(cursor *string) string {
+		if cursor == nil {
+			return ""
+		}
+		to := url.Values{}
+		for name, v := range values {
+			if name != "page" {
+				to[name] = slices.Clone(v)
+			}
+		}
+		if *cursor != "" {
+			to.Set("page", *cursor)
+		}
+		return "?" + to.Encode()
+	}
+	return pager{href(l.newest), href(l.newer), href(l.older), href(l.oldest)}
+}
+
+// Any reports whether there is another page.
+func (p pager) Any() bool { return p != pager{} }

@@ -1,0 +1,79 @@
+package report
+
+import (
+	"strings"
+	"time"
+)
+
+// dayStart is the first moment of a day in a zone. Where clocks are set forward
+// at midnight, the day begins later.
+func dayStart(y int, m time.Month, d int, loc *time.Location) time.Time {
+	t := time.Date(y, m, d, 0, 0, 0, 0, loc)
+	wanted := time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+	if t.Day() != wanted.Day() { // midnight is missing; t is before the gap or after it
+		start, end := t.ZoneBounds()
+		if ty, tm, td := t.Date(); time.Date(ty, tm, td, 0, 0, 0, 0, time.UTC).After(wanted) {
+			return start
+		}
+		return end
+	}
+	// Where clocks are set back after midnight, it comes twice: the first counts.
+	if start, _ := t.ZoneBounds(); !start.IsZero() {
+		_, now := t.Zone()
+		_, former := start.Add(-1).Zone()
+		if earlier := t.Add(time.Duration(now-former) * time.Second); earlier.Before(start) && earlier.Before(t) && earlier.Day() == wanted.Day() {
+			return earlier
+		}
+	}
+	return t
+}
+
+// dateOf reports whether a time is the first moment of a day in a zone.
+func dateOf(t time.Time, loc *time.Location) (date string, ok bool) {
+	t = t.In(loc)
+	y, m, d := t.Date()
+	return t.Format(time.DateOnly), dayStart(y, m, d, loc).Equal(t)
+}
+
+// loadZone finds a time zone by its name.
+func (q *request) loadZone(name string) (*time.Location, error) {
+	if name == "" || name == q.opts.Location.String() {
+		return q.opts.Location, nil
+	}
+	// Local is another zone on every machine.
+	loc, err := time.LoadLocation(name)
+	if err != nil || strings.EqualFold(name, "local") {
+		return nil, badParameter("tz", "There is no time zone %q. Name one like Europe/Berlin or UTC.", clip(name, maxQuoted))
+	}
+	return loc, nil
+}
+
+// readZone takes the reader's time zone from the URL.
+func (q *request) readZone() (err error) {
+	q.location, err = q.loadZone(q.values.Get("tz"))
+	if err != nil {
+		q.location = q.opts.Location
+	}
+	return err
+}
+
+// zone is the parameter that keeps the reader's time zone; empty for the
+// default.
+func (q *request) zone() string {
+	if name := q.location.String(); name != q.opts.Location.String() {
+		return name
+	}
+	return ""
+}
+
+// commonZones are suggested; others can be typed.
+var commonZones = []string{
+	"UTC",
+	"Africa/Cairo", "Africa/Johannesburg", "Africa/Lagos", "Africa/Nairobi",
+	"America/Bogota", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Mexico_City", "America/New_York",
+	"America/Sao_Paulo", "America/Toronto",
+	"Asia/Dubai", "Asia/Hong_Kong", "Asia/Jakarta", "Asia/Kolkata", "Asia/Manila", "Asia/Seoul", "Asia/Shanghai", "Asia/Singapore", "Asia/Tokyo",
+	"Australia/Perth", "Australia/Sydney",
+	"Europe/Athens", "Europe/Belgrade", "Europe/Berlin", "Europe/Istanbul", "Europe/London", "Europe/Madrid", "Europe/Paris",
+	"Pacific/Auckland",
+}
