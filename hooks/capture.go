@@ -31,6 +31,7 @@ type capture struct {
 	unit          *unit
 
 	layout   *layout
+	called   bool // GORM has handed the statement over
 	ran      bool
 	kind     statementKind
 	set      clause.Set        // what an UPDATE assigns; GORM drops it afterwards
@@ -59,6 +60,9 @@ const (
 
 // ExecContext implements gorm.ConnPool.
 func (c *capture) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
+	if !c.own() {
+		return c.ConnPool.ExecContext(ctx, text, args...)
+	}
 	if err := c.open(ctx, text); err != nil {
 		return nil, err
 	}
@@ -79,6 +83,9 @@ func (c *capture) ExecContext(ctx context.Context, text string, args ...any) (sq
 // QueryContext implements gorm.ConnPool: GORM asks for columns back, so the new
 // images can be read only after it has scanned them.
 func (c *capture) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	if !c.own() {
+		return c.ConnPool.QueryContext(ctx, text, args...)
+	}
 	if err := c.open(ctx, text); err != nil {
 		return nil, err
 	}
@@ -91,6 +98,17 @@ func (c *capture) QueryContext(ctx context.Context, text string, args ...any) (*
 	rows, err := c.ConnPool.QueryContext(ctx, text, args...)
 	c.ran = err == nil
 	return rows, err
+}
+
+// own reports whether GORM is running the statement itself. A callback of the
+// application that sits between those of the plugin may run others on the
+// connection that it finds.
+func (c *capture) own() bool {
+	if c.called || c.db.Statement.SQL.Len() == 0 {
+		return false
+	}
+	c.called = true
+	return true
 }
 
 // open finds out what the statement is going to do.
