@@ -34,7 +34,11 @@ var (
 
 func (n names) selectWay(w way, f audit.Filter, from audit.Position, limit int) (string, []any) {
 	q := query{dialect: n.dialect}
-	q.write("SELECT ", selected, " FROM ", n.qualified(n.events), " WHERE workspace = ")
+	workspace := "workspace"
+	if few(f.IDs) || few(f.Causes) || few(f.ChangeSets) {
+		workspace = q.unindexed(workspace)
+	}
+	q.write("SELECT ", selected, " FROM ", n.qualified(n.events), " WHERE ", workspace, " = ")
 	q.arg(f.Workspace)
 	q.conditions(w, f, from)
 	q.except(f.Except)
@@ -43,6 +47,9 @@ func (n names) selectWay(w way, f audit.Filter, from audit.Position, limit int) 
 	q.write(" ORDER BY time ", w.order, ", id ", w.order, " LIMIT ", strconv.Itoa(limit))
 	return q.String(), q.args
 }
+
+// few reports whether the ids find few events of many.
+func few(ids []uuid.UUID) bool { return len(ids) > 0 && !slices.Contains(ids, uuid.Nil) }
 
 // query builds a statement. What comes from a user becomes a variable.
 type query struct {
@@ -177,7 +184,8 @@ func (q *query) either(n int, condition func(i int)) {
 // unindexed is the column kept from SQLite's choice of an index. Without
 // statistics it takes the index of the records' histories for a type alone, or
 // that of the list of authors for a kind, and then has to sort all events of the
-// type for a page of them.
+// type for a page of them; and for a workspace the index of time, and then has to
+// read all its events for one transaction's.
 func (q *query) unindexed(column string) string {
 	if q.dialect == SQLite {
 		return "+" + column
