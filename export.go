@@ -20,8 +20,8 @@ const (
 
 // onlyAfter reports whether there is nothing before the operation that its
 // changes could tell of.
-func (op Operation) onlyAfter() bool {
-	return op == Created || op == Restored || op == Exported || op == Downloaded
+func (o Operation) onlyAfter() bool {
+	return o == Created || o == Restored || o == Exported || o == Downloaded
 }
 
 // exportBatch is how many bytes are collected before they are written.

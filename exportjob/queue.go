@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -141,6 +143,8 @@ func (q *Queue) draft(r Request) (Job, error) {
 		return invalid("the workspace must have 1 to %d bytes, has %d", maxName, len(r.Workspace))
 	case r.Requester.ID == "" || len(r.Requester.ID) > maxName || len(r.Requester.Kind) > maxName:
 		return invalid("the requester must have an id of 1 to %d bytes, has %d", maxName, len(r.Requester.ID))
+	case !plainText(r.Workspace) || !plainText(r.Requester.ID) || !plainText(string(r.Requester.Kind)):
+		return invalid("the workspace and the requester must be text: UTF-8 without NUL")
 	case r.Filter.Workspace != "" && r.Filter.Workspace != r.Workspace:
 		return invalid("the filter is for another workspace than the request")
 	case r.Format != CSV && r.Format != JSONLines:
@@ -173,6 +177,9 @@ func (q *Queue) draft(r Request) (Job, error) {
 	}
 	return job, nil
 }
+
+// plainText reports whether every database can store s.
+func plainText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 // add keeps the job in a free slot of the requester.
 func (q *Queue) add(ctx context.Context, job Job) (Job, error) {
