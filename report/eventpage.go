@@ -57,8 +57,13 @@ func (q *request) event() error {
 			view.Cause = q.view(causes[0], false)
 		}
 	}
+	last := day(e.Time.In(q.location))
 	for _, follower := range l.events {
-		view.Linked = append(view.Linked, q.view(follower, false))
+		v := q.view(follower, false)
+		if d := day(follower.Time.In(q.location)); d != last {
+			v.Day, last = d, d
+		}
+		view.Linked = append(view.Linked, v)
 	}
 	return q.write(http.StatusOK, "event", view.Event.Sentence, view, nil)
 }

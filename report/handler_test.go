@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,6 +29,8 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 		"no options":             {memstore.New(), nil, "Authorize is nil"},
 		"no Authorize":           {memstore.New(), &report.Options{}, "Authorize is nil"},
 		"a short key":            {memstore.New(), &report.Options{Authorize: authorize, Key: []byte("short")}, "Key has 5 bytes"},
+		"the zone Local":         {memstore.New(), &report.Options{Authorize: authorize, Location: time.Local}, "Location is"},
+		"a zone without a name":  {memstore.New(), &report.Options{Authorize: authorize, Location: time.FixedZone("here", 3600)}, "Location is"},
 		"a negative direct size": {memstore.New(), &report.Options{Authorize: authorize, MaxDirectExport: -1}, "MaxDirectExport is -1"},
 	} {
 		h, err := report.NewHandler(c.store, c.opts)

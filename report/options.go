@@ -45,7 +45,9 @@ type Options struct {
 
 	// Location is the time zone of days and times for a request that names
 	// none. Defaults to UTC. Readers choose others by their names, such as
-	// Europe/Berlin; on a machine without time zones, import time/tzdata.
+	// Europe/Berlin; on a machine without time zones, import time/tzdata. It
+	// must be one that time.LoadLocation knows by its name, and not time.Local,
+	// because addresses name it and are read on other machines.
 	Location *time.Location
 
 	// MaxDays is the longest range of a report, in days. Defaults to 30
@@ -124,14 +126,17 @@ func (o Options) complete(store audit.Store) (Options, error) {
 	case len(o.Key) > 0 && len(o.Key) < minKey:
 		return o, fmt.Errorf("report: Options.Key has %d bytes, needs %d or more", len(o.Key), minKey)
 	}
+	if o.Location == nil {
+		o.Location = time.UTC
+	}
+	if _, err := loadZone(o.Location.String()); err != nil {
+		return o, fmt.Errorf("report: Options.Location is %q, which has no name that time.LoadLocation knows everywhere; use one like Europe/Berlin", o.Location)
+	}
 	if o.OnError == nil {
 		o.OnError = refuse
 	}
 	if o.Catalog == nil {
 		o.Catalog = audit.DefaultCatalog()
-	}
-	if o.Location == nil {
-		o.Location = time.UTC
 	}
 	if o.MaxDays == 0 {
 		o.MaxDays = defaultMaxDays

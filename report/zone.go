@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"strings"
 	"time"
 )
@@ -35,26 +36,28 @@ func dateOf(t time.Time, loc *time.Location) (date string, ok bool) {
 	return t.Format(time.DateOnly), dayStart(y, m, d, loc).Equal(t)
 }
 
-// loadZone finds a time zone by its name.
-func (q *request) loadZone(name string) (*time.Location, error) {
-	if name == "" || name == q.opts.Location.String() {
-		return q.opts.Location, nil
-	}
-	// Local is another zone on every machine.
+// loadZone finds a time zone by its name. Local is none: it is another zone on
+// another machine.
+func loadZone(name string) (*time.Location, error) {
 	loc, err := time.LoadLocation(name)
-	if err != nil || strings.EqualFold(name, "local") {
-		return nil, badParameter("tz", "There is no time zone %q. Name one like Europe/Berlin or UTC.", clip(name, maxQuoted))
+	if err == nil && strings.EqualFold(name, "local") {
+		err = errors.New("report: the zone Local is another one on another machine")
 	}
-	return loc, nil
+	return loc, err
 }
 
 // readZone takes the reader's time zone from the URL.
-func (q *request) readZone() (err error) {
-	q.location, err = q.loadZone(q.values.Get("tz"))
-	if err != nil {
-		q.location = q.opts.Location
+func (q *request) readZone() error {
+	name := q.values.Get("tz")
+	if name == "" {
+		return nil
 	}
-	return err
+	loc, err := loadZone(name)
+	if err != nil {
+		return badParameter("tz", "There is no time zone %q. Name one like Europe/Berlin or UTC.", clip(name, maxQuoted))
+	}
+	q.location = loc
+	return nil
 }
 
 // zone is the parameter that keeps the reader's time zone; empty for the

@@ -1,0 +1,106 @@
+package report_test
+
+import (
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gormtrail/audit/report"
+)
+
+// controls reads what the form of the report would send.
+func controls(page string) url.Values {
+	form := regexp.MustCompile(`(?s)<form class="filters".*?</form>`).FindString(page)
+	values := url.Values{}
+	for _, m := range regexp.MustCompile(`<input type="checkbox" name="(\w+)" value="([^"]*)" checked>`).FindAllStringSubmatch(form, -1) {
+		values.Add(m[1], html.UnescapeString(m[2]))
+	}
+	for _, m := range regexp.MustCompile(`<input(?: type="(?:date|hidden)")? name="(\w+)" value="([^"]*)"`).FindAllStringSubmatch(form, -1) {
+		values.Add(m[1], html.UnescapeString(m[2]))
+	}
+	for _, m := range regexp.MustCompile(`<option value="([^"]+)" selected>`).FindAllStringSubmatch(form, -1) {
+		values.Add("type", html.UnescapeString(m[1]))
+	}
+	return values
+}
+
+// whole reads the query that stands for the whole report.
+func whole(page string) string {
+	m := regexp.MustCompile(`(?s)<form class="query".*?name="q" value="([^"]*)"`).FindStringSubmatch(page)
+	return html.UnescapeString(m[1])
+}
+
+func TestFormAndQueryAreTranslatedIntoEachOther(t *testing.T) {
+	t.Parallel()
+	h := handler(t, storyStore(t), report.Options{})
+	for _, c := range []struct {
+		query string
+		form  url.Values
+	}{
+		{"created:2026-11-18", url.Values{"from": {"2026-11-18"}, "to": {"2026-11-18"}}},
+		{"created:2026-11-17..2026-11-20 actor:system,u17", url.Values{"from": {"2026-11-17"}, "to": {"2026-11-20"}, "actor": {"system", "user:u17"}}},
+		{`action:CREATE_TIME_IMPORT,"Updated task (personal)"`, url.Values{"action": {"CREATE_TIME_IMPORT", "Updated task (personal)"}}},
+		{"action:project.updated", url.Values{"q": {"action:project.updated"}}}, // of any origin, for which there is no box
+		{"entity:project/7", url.Values{"type": {"project"}, "record": {"7"}}},
+		{"type:tag", url.Values{"type": {"tag"}}},
+		{"type:tag,project", url.Values{"q": {"entity:tag,project"}}},
+		{"owner:u17 origin:api field:name", url.Values{"owner": {"u17"}, "origin": {"api"}, "field": {"name"}}},
+		{"owner:u17,u18", url.Values{"q": {"owner:u17,u18"}}},
+		{`"Apollo"`, url.Values{"text": {"Apollo"}}},
+		{`" Apollo"`, url.Values{"q": {`" Apollo"`}}},
+		{"-type:tag -actor:u17", url.Values{"q": {"-entity:tag -actor:u17"}}},
+		{"id:" + id(3).String(), url.Values{"q": {"id:" + id(3).String()}}},
+		{"created:2026-11-18T10:00:00Z..2026-11-18T15:30:00Z", url.Values{"q": {"created:2026-11-18T10:00:00Z..2026-11-18T15:30:00Z"}}},
+	} {
+		for _, tz := range []string{"UTC", "Europe/Berlin"} {
+			if tz != "UTC" && len(c.form["q"]) > 0 && c.form.Get("q")[0] == 'c' {
+				continue // its times are written in UTC
+			}
+			w := get(t, h, "/?"+url.Values{"q": {c.query}, "tz": {tz}}.Encode())
+			require.Equal(t, http.StatusOK, w.Code, c.query)
+			got := controls(w.Body.String())
+			want := url.Values{"tz": {tz}}
+			for k, v := range c.form {
+				want[k] = v
+			}
+			for _, name := range []string{"from", "to", "text", "record", "owner", "origin", "field", "q"} {
+				if want.Get(name) == "" {
+					want.Set(name, "")
+				}
+			}
+			if c.form.Get("from") == "" && want.Get("q") == "" || c.form.Get("from") == "" && want.Get("q")[0] != 'c' {
+				want.Set("from", "2026-11-16")
+				want.Set("to", "2026-11-22")
+			}
+			require.Equal(t, want, got, c.query)
+
+			// Sent as it stands, the form asks for the same; and so does the query.
+			text := whole(w.Body.String())
+			again := get(t, h, "/?"+got.Encode())
+			require.Equal(t, http.StatusOK, again.Code, c.query)
+			require.Equal(t, text, whole(again.Body.String()), c.query)
+			third := get(t, h, "/?"+url.Values{"q": {text}, "tz": {tz}}.Encode())
+			require.Equal(t, text, whole(third.Body.String()), c.query)
+			require.Equal(t, got, controls(third.Body.String()), c.query)
+		}
+	}
+}
+
+func TestAnErrorKeepsWhatWasTyped(t *testing.T) {
+	t.Parallel()
+	h := handler(t, storyStore(t), report.Options{})
+	typed := url.Values{
+		"from": {"2026-01-01"}, "to": {"2026-11-01"}, "tz": {"Europe/Berlin"}, "actor": {"user:u17"}, "action": {"UPDATE_PROJECT"}, "type": {"project"},
+		"record": {"7"}, "owner": {"u17"}, "origin": {"api"}, "field": {"name"}, "text": {"Apollo"}, "q": {"-type:tag"},
+	}
+	w := get(t, h, "/?"+typed.Encode())
+	require.Equal(t, http.StatusBadRequest, w.Code)
+	require.Equal(t, typed, controls(w.Body.String()))
+	require.Contains(t, w.Body.String(), `name="to" value="2026-11-01" aria-invalid="true"`)
+	w = get(t, h, "/?q="+url.QueryEscape("actor:u17 nonsense:1 x"))
+	require.Contains(t, w.Body.String(), "actor:u17 <mark>nonsense</mark>:1 x")
+}
