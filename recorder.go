@@ -131,7 +131,11 @@ func (r *Recorder) record(ctx context.Context, events []Event) error {
 
 // append appends completed events on a connection of the store's own.
 func (r *Recorder) append(ctx context.Context, events []Event) error {
-	if err := r.store.Append(ctx, events); err != nil {
+	err := r.store.Append(ctx, events)
+	if err == nil {
+		err = ctx.Err() // drivers of SQLite report success for what this has kept from running
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrAuditFailed, err)
 	}
 	r.Count(len(events))

@@ -31,8 +31,8 @@ type capture struct {
 	unit          *unit
 
 	layout   *layout
-	called   bool // GORM has handed the statement over
 	ran      bool
+	lost     error // why it is not recorded; see spare
 	kind     statementKind
 	set      clause.Set        // what an UPDATE assigns; GORM drops it afterwards
 	assigned func(string) bool // columns that the statement sets
@@ -60,9 +60,18 @@ const (
 
 // ExecContext implements gorm.ConnPool.
 func (c *capture) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
-	if !c.own() {
-		return c.ConnPool.ExecContext(ctx, text, args...)
+	result, err := c.instead(ctx, text, args)
+	if result != nil || err != nil {
+		return result, err
 	}
+	result, err = c.ConnPool.ExecContext(ctx, text, args...)
+	c.ran = err == nil
+	return result, err
+}
+
+// instead does what has to be done before a statement runs, and runs it if it has
+// a form by which the database gives its rows back. Else there is no result yet.
+func (c *capture) instead(ctx context.Context, text string, args []any) (sql.Result, error) {
 	if err := c.open(ctx, text); err != nil {
 		return nil, err
 	}
@@ -75,17 +84,23 @@ func (c *capture) ExecContext(ctx context.Context, text string, args ...any) (sq
 	if c.canReturn() {
 		return c.execReturning(ctx, text, args)
 	}
-	result, err := c.ConnPool.ExecContext(ctx, text, args...)
-	c.ran = err == nil
-	return result, err
+	return nil, nil
 }
 
 // QueryContext implements gorm.ConnPool: GORM asks for columns back, so the new
 // images can be read only after it has scanned them.
 func (c *capture) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
-	if !c.own() {
-		return c.ConnPool.QueryContext(ctx, text, args...)
+	rows, err := c.insteadRows(ctx, text, args)
+	if rows != nil || err != nil {
+		return rows, err
 	}
+	rows, err = c.ConnPool.QueryContext(ctx, text, args...)
+	c.ran = err == nil
+	return rows, err
+}
+
+// insteadRows is instead for a statement that returns rows to GORM.
+func (c *capture) insteadRows(ctx context.Context, text string, args []any) (*sql.Rows, error) {
 	if err := c.open(ctx, text); err != nil {
 		return nil, err
 	}
@@ -95,20 +110,7 @@ func (c *capture) QueryContext(ctx context.Context, text string, args ...any) (*
 	if c.kind == inserting && c.wantsRows() && !c.mayReplace() {
 		return c.insertReturning(ctx, text, args)
 	}
-	rows, err := c.ConnPool.QueryContext(ctx, text, args...)
-	c.ran = err == nil
-	return rows, err
-}
-
-// own reports whether GORM is running the statement itself. A callback of the
-// application that sits between those of the plugin may run others on the
-// connection that it finds.
-func (c *capture) own() bool {
-	if c.called || c.db.Statement.SQL.Len() == 0 {
-		return false
-	}
-	c.called = true
-	return true
+	return nil, nil
 }
 
 // open finds out what the statement is going to do.

@@ -23,12 +23,19 @@ func (p *Plugin) connect(ctx context.Context, db *gorm.DB, separate bool) error 
 	}
 	tx, joins := store.(audit.TxStore)
 	if !joins || separate {
-		pool := holding(db.Config.ConnPool, store)
+		pool := p.holding(db.Config.ConnPool)
 		db.Config.ConnPool, db.Statement.ConnPool = pool, pool
 		return nil
 	}
 	p.store = tx
-	return p.probe(ctx, db)
+	if err := p.probe(ctx, db); err != nil {
+		return err
+	}
+	if p.watches() {
+		pool := p.holding(db.Config.ConnPool)
+		db.Config.ConnPool, db.Statement.ConnPool = pool, pool
+	}
+	return nil
 }
 
 const separateRemedy = "give the store the database that GORM uses, or add the option hooks.SeparateDatabase, which gives up that a change and its event are committed together"
@@ -95,10 +102,15 @@ func (p *Plugin) probeTx(ctx context.Context, tx audit.DBTX) error {
 
 // append writes stamped events by the connection of the statement they are of.
 func (p *Plugin) append(ctx context.Context, tx audit.DBTX, events []audit.Event) error {
-	if p.store != nil {
-		return p.store.AppendTx(ctx, tx, events)
-	}
 	held, ok := tx.(*heldTx)
+	if p.store != nil {
+		err := p.store.AppendTx(ctx, tx, events)
+		if err == nil {
+			p.rec.Count(len(events))
+			held.tells()
+		}
+		return err
+	}
 	if !ok {
 		return errors.New("the store cannot join the transaction, and it was not begun by GORM: begin it by db.Begin or db.Transaction of the *gorm.DB that uses the plugin, without a clause that chooses other connections")
 	}
@@ -118,5 +130,10 @@ func Record(db *gorm.DB, events ...audit.Event) error {
 	if !inTransaction(db.Statement.ConnPool) {
 		return p.rec.Record(ctx, events...)
 	}
-	return p.recordOn(ctx, connection(db.Statement.ConnPool), events)
+	err := p.recordOn(ctx, connection(db.Statement.ConnPool), events)
+	if errors.Is(err, audit.ErrAuditFailed) {
+		err = failed(err)
+		p.refuse(ctx, err)
+	}
+	return err
 }

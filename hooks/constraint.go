@@ -306,8 +306,8 @@ func (p *Plugin) beginDelete(db *gorm.DB) {
 	}
 	if removesRows(db.Statement) {
 		p.claimUnread(db, tableName(db.Statement))
-		if _, err := p.constraints(db.Statement.Context, connection(db.Statement.ConnPool)); err != nil {
-			_ = db.AddError(failed(err))
+		if _, err := p.constraintsOrLose(db); err != nil {
+			p.fail(db, err)
 			return
 		}
 	}

@@ -71,6 +71,7 @@ func Exec(db *gorm.DB, sql string, args ...any) (rowsAffected int64, err error) 
 		return err
 	})
 	if err != nil {
+		p.refuse(db.Statement.Context, err)
 		return 0, err
 	}
 	return rowsAffected, nil

@@ -13,13 +13,17 @@ import (
 	"github.com/gormtrail/audit"
 )
 
-// heldPool stands in for GORM's pool of connections if the store cannot write
-// inside the application's transactions. Its transactions hold their events
-// until they are committed.
+// heldPool stands in for GORM's pool of connections if the end of transactions
+// matters: if the store cannot write inside them, so that they hold their events
+// until they are committed; for what is told when they are over, which is attempts
+// and, in best effort, what was lost.
 type heldPool struct {
 	gorm.ConnPool
-	store audit.Store
+	plugin *Plugin
 }
+
+// watches reports whether the end of transactions matters.
+func (p *Plugin) watches() bool { return p.store == nil || p.spares || p.attempts }
 
 // BeginTx implements gorm.ConnPoolBeginner.
 func (p *heldPool) BeginTx(ctx context.Context, opts *sql.TxOptions) (gorm.ConnPool, error) {
@@ -42,7 +46,7 @@ func (p *heldPool) BeginTx(ctx context.Context, opts *sql.TxOptions) (gorm.ConnP
 	if !ok {
 		return nil, fmt.Errorf("audit: a transaction of type %T cannot be watched for its commit: %w", inner, gorm.ErrInvalidTransaction)
 	}
-	return &heldTx{Tx: tx, ctx: context.WithoutCancel(ctx), store: p.store}, nil
+	return &heldTx{Tx: tx, ctx: ctx, plugin: p.plugin}, nil
 }
 
 // GetDBConn implements gorm.GetDBConnector, so that db.DB() works as before.
@@ -66,15 +70,17 @@ func (p *heldPool) Ping() error {
 }
 
 // heldTx is a transaction that holds events until its commit and drops those
-// of a savepoint that is rolled back.
+// of a savepoint that is rolled back. Attempts it holds until its end.
 type heldTx struct {
 	gorm.Tx
-	ctx   context.Context
-	store audit.Store
+	ctx    context.Context
+	plugin *Plugin
 
 	mu         sync.Mutex
 	events     []audit.Event
 	savepoints []savepoint
+	attempts   []attempt
+	recorded   bool // something, so recording works
 }
 
 // savepoint is how many events were held when it was set.
@@ -88,6 +94,15 @@ func (t *heldTx) hold(events []audit.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.events = append(t.events, events...)
+}
+
+// tells remembers that something was recorded inside the transaction.
+func (t *heldTx) tells() {
+	if t != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.recorded = true
+	}
 }
 
 // ExecContext implements gorm.ConnPool and watches for savepoints.
@@ -111,11 +126,16 @@ func (t *heldTx) watch(text string) {
 		return
 	}
 	for i := len(t.savepoints) - 1; i >= 0; i-- {
-		if t.savepoints[i].name == name {
-			t.events = t.events[:t.savepoints[i].events]
-			t.savepoints = t.savepoints[:i+1] // it stays, those after it are gone
+		if t.savepoints[i].name != name {
+			continue
+		}
+		if kind == releaseSavepoint {
+			t.savepoints = t.savepoints[:i]
 			return
 		}
+		t.events = t.events[:t.savepoints[i].events]
+		t.savepoints = t.savepoints[:i+1] // it stays, those after it are gone
+		return
 	}
 }
 
@@ -126,24 +146,65 @@ func (t *heldTx) Commit() error {
 	events := t.events
 	t.events = nil
 	t.mu.Unlock()
-	if len(events) == 0 {
-		return t.Tx.Commit()
-	}
-	publish := func() {}
-	var err error
-	if s, ok := t.store.(audit.Stager); ok {
-		publish, err = s.Stage(t.ctx, events)
-	} else {
-		err = t.store.Append(t.ctx, events)
-	}
+	publish, err := t.stage(events)
 	if err != nil {
-		return errors.Join(failed(err), t.Tx.Rollback())
+		err = failed(err)
+		t.plugin.refuse(t.ctx, err)
+		return errors.Join(err, t.Rollback())
 	}
 	if err := t.Tx.Commit(); err != nil {
+		t.ended()
 		return err
 	}
 	publish()
+	t.ended()
+	if t.recorded {
+		t.plugin.tellLosses(t.ctx)
+	}
 	return nil
+}
+
+// Rollback implements gorm.TxCommitter.
+func (t *heldTx) Rollback() error {
+	err := t.Tx.Rollback()
+	t.ended()
+	return err
+}
+
+// stage hands events over to the store, which shows them when they are published,
+// or at once if it can do no better.
+func (t *heldTx) stage(events []audit.Event) (publish func(), err error) {
+	publish = func() {}
+	if len(events) == 0 {
+		return publish, nil
+	}
+	store, ctx := t.plugin.rec.Store(), context.WithoutCancel(t.ctx)
+	if s, ok := store.(audit.Stager); ok {
+		publish, err = s.Stage(ctx, events)
+	} else {
+		err = store.Append(ctx, events)
+	}
+	switch {
+	case err == nil:
+		t.recorded = true
+		t.plugin.rec.Count(len(events))
+		return publish, nil
+	case t.plugin.spares:
+		t.plugin.rec.Lose(t.ctx, byWorkspace(events), err)
+		return func() {}, nil
+	}
+	return nil, err
+}
+
+// ended writes what was to be written after the transaction, whatever its end.
+func (t *heldTx) ended() {
+	t.mu.Lock()
+	attempts := t.attempts
+	t.attempts = nil
+	t.mu.Unlock()
+	for _, a := range attempts {
+		t.plugin.rec.RecordOrLose(a.ctx, a.events...)
+	}
 }
 
 type savepointKind uint8
@@ -152,10 +213,11 @@ const (
 	notSavepoint savepointKind = iota
 	setSavepoint
 	rollbackToSavepoint
+	releaseSavepoint
 )
 
-// savepointStatement recognises the statements that set a savepoint or go back
-// to it, and their names.
+// savepointStatement recognises the statements that set a savepoint, go back to it
+// or forget it, and their names.
 func savepointStatement(text string) (savepointKind, string) {
 	if len(text) > 200 {
 		return notSavepoint, ""
@@ -168,6 +230,8 @@ func savepointStatement(text string) (savepointKind, string) {
 		return setSavepoint, last()
 	case is(0, "ROLLBACK") && (is(1, "TO") || is(2, "TO")):
 		return rollbackToSavepoint, last()
+	case is(0, "RELEASE") && len(words) <= 3:
+		return releaseSavepoint, last()
 	}
 	return notSavepoint, ""
 }

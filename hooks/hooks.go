@@ -33,9 +33,13 @@ type Plugin struct {
 	joins      []*join
 	changeSets changeSets
 	pools      pools
-	deferred   bool                      // SQLite's transactions begin as readers
-	catalogue  atomic.Pointer[catalogue] // nil until it is needed
-	all        *everything               // nil if only registered models are recorded
+	deferred   bool // SQLite's transactions begin as readers
+	spares     bool // audit.Config.BestEffort
+
+	attempts, failedWrites bool // see the options
+
+	catalogue atomic.Pointer[catalogue] // nil until it is needed
+	all       *everything               // nil if only registered models are recorded
 }
 
 var _ gorm.Plugin = (*Plugin)(nil)
@@ -69,7 +73,8 @@ func (p *Plugin) Initialize(db *gorm.DB) (err error) {
 	if err != nil {
 		return err
 	}
-	p.policy = s.raw
+	p.policy, p.spares = s.raw, p.rec.BestEffort()
+	p.attempts, p.failedWrites = s.attempts, s.failedWrites
 	ctx := db.Statement.Context
 	if p.dialect, err = dialectOf(ctx, db.Session(&gorm.Session{NewDB: true})); err != nil {
 		return err
@@ -228,7 +233,7 @@ func (p *Plugin) addReferences(db *gorm.DB, t *table, o *modelOptions) error {
 func (p *Plugin) addCallbacks(db *gorm.DB) error {
 	create, update, del := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
 	raw, query, row := db.Callback().Raw(), db.Callback().Query(), db.Callback().Row()
-	if p.store == nil && !db.SkipDefaultTransaction { // else GORM has no such callbacks, and begin does it
+	if p.watches() && !db.SkipDefaultTransaction { // else GORM has no such callbacks, and begin does it
 		for _, register := range []func(string, func(*gorm.DB)) error{
 			create.Before("gorm:begin_transaction").Register,
 			update.Before("gorm:begin_transaction").Register,
@@ -239,23 +244,32 @@ func (p *Plugin) addCallbacks(db *gorm.DB) error {
 			}
 		}
 	}
+	if p.failedWrites {
+		if err := errors.Join(
+			create.Before("*").Register("audit:enter", p.enter),
+			update.Before("*").Register("audit:enter", p.enter),
+			del.Before("*").Register("audit:enter", p.enter),
+		); err != nil {
+			return err
+		}
+	}
 	return errors.Join(
 		create.Before("gorm:save_before_associations").Register("audit:begin", p.begin),
 		create.Before("gorm:create").Register("audit:before", p.before),
 		create.Before("gorm:save_after_associations").Register("audit:after", p.after),
 		create.Before("gorm:after_create").Register("audit:write", p.write),
-		create.After("*").Register("audit:end", p.end),
+		create.After("*").Register("audit:end", p.end(audit.Created)),
 
 		update.Before("gorm:save_before_associations").Register("audit:begin", p.begin),
 		update.Before("gorm:update").Register("audit:before", p.before),
 		update.Before("gorm:save_after_associations").Register("audit:after", p.after),
 		update.Before("gorm:after_update").Register("audit:write", p.write),
-		update.After("*").Register("audit:end", p.end),
+		update.After("*").Register("audit:end", p.end(audit.Updated)),
 
 		del.Before("gorm:delete_before_associations").Register("audit:begin", p.beginDelete),
 		del.Before("gorm:delete").Register("audit:before", p.beforeDelete),
 		del.Before("gorm:after_delete").Register("audit:after", func(db *gorm.DB) { p.after(db); p.write(db) }),
-		del.After("*").Register("audit:end", p.end),
+		del.After("*").Register("audit:end", p.end(audit.Deleted)),
 
 		raw.Before("gorm:raw").Register("audit:raw", p.raw),
 		raw.After("*").Register("audit:end", p.afterRaw(true)),
@@ -292,6 +306,11 @@ func (p *Plugin) capture(db *gorm.DB, t *table) {
 		c.unit.owner, c.unit.outer = stmt, stmt.Context
 		stmt.Context = context.WithValue(stmt.Context, unitKey{}, c.unit)
 	}
+	if p.spares {
+		c.lost = p.unrecordable(db)
+		stmt.ConnPool = spared{c}
+		return
+	}
 	stmt.ConnPool = c
 }
 
@@ -299,7 +318,7 @@ func (p *Plugin) capture(db *gorm.DB, t *table) {
 // does so after an error, too, if the statement had run: the application may go
 // on in its transaction and commit what is there.
 func (p *Plugin) after(db *gorm.DB) {
-	c, ok := db.Statement.ConnPool.(*capture)
+	c, ok := captureOf(db.Statement.ConnPool)
 	if !ok {
 		return
 	}
@@ -307,6 +326,10 @@ func (p *Plugin) after(db *gorm.DB) {
 	finish := c.finish
 	if c.table.bystander() {
 		finish = c.finishBystander
+	}
+	if p.spares {
+		p.fail(db, c.finishOrLose(db.Statement.Context, finish))
+		return
 	}
 	p.fail(db, finish(db.Statement.Context))
 }
@@ -317,13 +340,13 @@ func (p *Plugin) write(db *gorm.DB) {
 	if u, _ := db.Statement.Context.Value(unitKey{}).(*unit); u != nil && u.owner == db.Statement {
 		db.Statement.Context = u.outer
 		u.closed = true
-		if db.Error != nil && len(u.events) > 0 && p.undone(u) {
+		if db.Error != nil && len(u.events) > 0 && p.undone(u.outer, u.tx) {
 			u.drop()
 		}
-		p.fail(db, u.flush(u.outer))
+		p.flush(u.outer, db, u)
 	}
 	if errors.Is(db.Error, audit.ErrAuditFailed) {
-		note(db, failure, db.Error)
+		db.InstanceSet(failure, db.Error)
 	}
 	p.commit(db)
 }
@@ -337,7 +360,9 @@ func (p *Plugin) fail(db *gorm.DB, err error) {
 	if err == nil || db.Error != nil && hopeless(err) {
 		return // what failed first says why
 	}
-	_ = db.AddError(failed(err))
+	err = failed(err)
+	_ = db.AddError(err)
+	p.refuse(db.Statement.Context, err)
 }
 
 // hopeless reports whether an error says no more than that the transaction
@@ -350,13 +375,26 @@ func hopeless(err error) bool {
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// end puts the error of recording back to where errors.Is finds it: GORM keeps
+// end is for what can be told only when a call is over.
+func (p *Plugin) end(operation audit.Operation) func(db *gorm.DB) {
+	return func(db *gorm.DB) {
+		p.recall(db)
+		p.refuse(db.Statement.Context, db.Error)
+		if p.failedWrites {
+			p.leave(db, operation)
+		}
+	}
+}
+
+// recall puts the error of recording back to where errors.Is finds it: GORM keeps
 // only the text of an error if the rollback fails as well.
-func (p *Plugin) end(db *gorm.DB) {
-	err, ok := noted(db, failure).(error)
+func (p *Plugin) recall(db *gorm.DB) {
+	v, _ := db.InstanceGet(failure)
+	err, ok := v.(error)
 	if !ok {
 		return
 	}
+	db.InstanceSet(failure, nil) // a statement may be run again
 	if db.Error != nil && !errors.Is(db.Error, audit.ErrAuditFailed) {
 		db.Error = fmt.Errorf("%w; %w", err, db.Error)
 	}
@@ -374,9 +412,7 @@ func (p *Plugin) raw(db *gorm.DB) {
 	switch kind, _ := savepointStatement(text); kind {
 	case setSavepoint:
 		if u := unitFrom(db.Statement.Context, connection(db.Statement.ConnPool)); u != nil {
-			if err := u.flush(db.Statement.Context); err != nil {
-				_ = db.AddError(failed(err))
-			}
+			p.flush(db.Statement.Context, db, u)
 		}
 		return
 	case rollbackToSavepoint:
@@ -397,12 +433,34 @@ func (p *Plugin) raw(db *gorm.DB) {
 	}
 }
 
+// refusal is an error of recording that makes a call fail.
+type refusal struct {
+	err  error
+	told atomic.Bool // to the recorder
+}
+
+func (r *refusal) Error() string { return r.err.Error() }
+func (r *refusal) Unwrap() error { return r.err }
+
 // failed marks an error as one of recording; nil stays nil.
 func failed(err error) error {
-	if err == nil || errors.Is(err, audit.ErrAuditFailed) {
+	var r *refusal
+	if err == nil || errors.As(err, &r) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", audit.ErrAuditFailed, err)
+	if !errors.Is(err, audit.ErrAuditFailed) {
+		err = fmt.Errorf("%w: %w", audit.ErrAuditFailed, err)
+	}
+	return &refusal{err: err}
+}
+
+// refuse tells the recorder of an error of recording, if err is one, once: it may
+// pass through the calls of several statements.
+func (p *Plugin) refuse(ctx context.Context, err error) {
+	var r *refusal
+	if err != nil && errors.As(err, &r) && r.told.CompareAndSwap(false, true) {
+		p.rec.Refuse(ctx, r.err)
+	}
 }
 
 // recovered turns a panic into an error: inside a callback of GORM it would leak

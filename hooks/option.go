@@ -17,6 +17,8 @@ type settings struct {
 	separate bool
 	raw      RawPolicy
 	all      *everything
+
+	attempts, failedWrites bool
 }
 
 // ModelOption says something of one model, as a struct tag would. It is for

@@ -29,8 +29,8 @@ func (p *Plugin) initializeFurther(db *gorm.DB) error {
 	if db.Name() != p.dialect.name {
 		return fmt.Errorf("audit: the plugin is in use on %s and cannot serve %s as well; make another with hooks.New", p.dialect.name, db.Name())
 	}
-	if p.store == nil {
-		pool := holding(db.Config.ConnPool, p.rec.Store())
+	if p.watches() {
+		pool := p.holding(db.Config.ConnPool)
 		db.Config.ConnPool, db.Statement.ConnPool = pool, pool
 	}
 	return p.addCallbacks(db)
@@ -85,19 +85,19 @@ func poolOf(tx audit.DBTX) *sql.DB {
 // hold makes a statement's transaction one that holds its events, for a store
 // that cannot join it, where another plugin has chosen the connections.
 func (p *Plugin) hold(db *gorm.DB) {
-	if p.store == nil && !inTransaction(db.Statement.ConnPool) {
-		db.Statement.ConnPool = holding(db.Statement.ConnPool, p.rec.Store())
+	if p.watches() && !inTransaction(db.Statement.ConnPool) {
+		db.Statement.ConnPool = p.holding(db.Statement.ConnPool)
 	}
 }
 
 // holding returns the pool whose transactions hold their events. It lies below
 // GORM's cache of prepared statements, as all that the plugin runs does.
-func holding(pool gorm.ConnPool, store audit.Store) gorm.ConnPool {
+func (p *Plugin) holding(pool gorm.ConnPool) gorm.ConnPool {
 	switch pool := pool.(type) {
 	case *heldPool:
 		return pool
 	case *gorm.PreparedStmtDB:
-		return &gorm.PreparedStmtDB{ConnPool: holding(pool.ConnPool, store), Mux: pool.Mux, Stmts: pool.Stmts}
+		return &gorm.PreparedStmtDB{ConnPool: p.holding(pool.ConnPool), Mux: pool.Mux, Stmts: pool.Stmts}
 	}
-	return &heldPool{ConnPool: pool, store: store}
+	return &heldPool{ConnPool: pool, plugin: p}
 }

@@ -118,7 +118,7 @@ func (p *Plugin) executions(db *gorm.DB) ([]execution, error) {
 		}
 		if w.verb == "delete" || w.verb == "replace" || w.verb == "truncate" {
 			p.claimUnread(db, w.table)
-			c, err := p.constraints(db.Statement.Context, connection(db.Statement.ConnPool))
+			c, err := p.constraintsOrLose(db)
 			if err != nil {
 				return nil, err
 			}
@@ -194,7 +194,7 @@ func (p *Plugin) beforeRaw(db *gorm.DB) {
 	found, err := p.executions(db)
 	switch {
 	case err != nil:
-		_ = db.AddError(failed(err))
+		p.fail(db, err)
 	case len(found) == 0:
 	case p.policy == RefuseRaw:
 		_ = db.AddError(refused(found[0]))
@@ -202,7 +202,7 @@ func (p *Plugin) beforeRaw(db *gorm.DB) {
 		if _, borrowed := db.Statement.ConnPool.(*sql.Conn); !borrowed {
 			p.openTransaction(db)
 		}
-		note(db, rawEvents, found)
+		db.InstanceSet(rawEvents, found)
 	}
 }
 
@@ -210,11 +210,13 @@ func (p *Plugin) beforeRaw(db *gorm.DB) {
 // for it. Counted tells whether GORM knows the rows affected.
 func (p *Plugin) afterRaw(counted bool) func(db *gorm.DB) {
 	return func(db *gorm.DB) {
-		found, _ := noted(db, rawEvents).([]execution)
+		v, _ := db.InstanceGet(rawEvents)
+		found, _ := v.([]execution)
 		if len(found) == 0 {
 			return
 		}
-		missing := db.Error // no failure, and no reason to undo anything
+		db.InstanceSet(rawEvents, []execution(nil)) // a statement may be run again
+		missing := db.Error                         // no failure, and no reason to undo anything
 		if errors.Is(missing, gorm.ErrRecordNotFound) {
 			db.Error = nil
 		}
@@ -223,15 +225,23 @@ func (p *Plugin) afterRaw(counted bool) func(db *gorm.DB) {
 			if counted {
 				rows = db.RowsAffected
 			}
-			if err := p.recordExecutions(db, found, rows); err != nil {
-				_ = db.AddError(failed(err))
-			}
+			p.recordOrLose(db, found, rows)
 		}
 		p.commit(db)
 		if db.Error == nil {
 			db.Error = missing
 		}
 	}
+}
+
+// recordOrLose is recordExecutions as best effort has it. Of one statement, one
+// event a table is missing.
+func (p *Plugin) recordOrLose(db *gorm.DB, found []execution, rows int64) {
+	lost, err := p.spare(db.Statement.Context, connection(db.Statement.ConnPool), func() error {
+		return p.recordExecutions(db, found, rows)
+	})
+	p.lose(db, map[string]int{"": len(found)}, lost)
+	p.fail(db, err)
 }
 
 func (p *Plugin) recordExecutions(db *gorm.DB, found []execution, rows int64) (err error) {
@@ -251,9 +261,22 @@ func (p *Plugin) record(db *gorm.DB, events []audit.Event) error {
 	ctx, pool := db.Statement.Context, db.Statement.ConnPool
 	_, borrowed := pool.(*sql.Conn)
 	if !inTransaction(pool) && !(borrowed && p.store != nil) {
-		return p.rec.Record(ctx, events...)
+		return p.recordApart(ctx, events)
 	}
 	return p.recordOn(ctx, connection(pool), events)
+}
+
+// recordApart is audit.Recorder.Record for those who tell of errors themselves.
+func (p *Plugin) recordApart(ctx context.Context, events []audit.Event) error {
+	admitted, err := p.rec.Admit(ctx, nil, events)
+	if err != nil || len(admitted) == 0 {
+		return err
+	}
+	if err := p.rec.Store().Append(ctx, admitted); err != nil {
+		return err
+	}
+	p.rec.Count(len(admitted))
+	return nil
 }
 
 func (p *Plugin) recordOn(ctx context.Context, tx audit.DBTX, events []audit.Event) error {
@@ -277,15 +300,11 @@ func (p *Plugin) beforeRow(db *gorm.DB) {
 	found, err := p.executions(db)
 	switch {
 	case err != nil:
+		p.fail(db, err)
 	case len(found) == 0:
-		return
 	case p.policy == RefuseRaw:
 		_ = db.AddError(refused(found[0]))
-		return
 	default:
-		err = p.recordExecutions(db, found, -1)
-	}
-	if err != nil {
-		_ = db.AddError(failed(err))
+		p.recordOrLose(db, found, -1)
 	}
 }

@@ -25,6 +25,8 @@ func connection(pool gorm.ConnPool) audit.DBTX {
 			pool = p.ConnPool // which may be another: of a session of its own
 		case *capture:
 			return p.tx
+		case spared:
+			return p.tx
 		default:
 			return pool
 		}
@@ -32,7 +34,7 @@ func connection(pool gorm.ConnPool) audit.DBTX {
 }
 
 // inTransaction reports whether a connection can be committed.
-func inTransaction(pool gorm.ConnPool) bool {
+func inTransaction(pool any) bool {
 	_, ok := pool.(gorm.TxCommitter)
 	return ok
 }
@@ -57,21 +59,27 @@ func (p *Plugin) openTransaction(db *gorm.DB) {
 	pool := db.Statement.ConnPool
 	tx := db.Begin()
 	if tx.Error != nil {
-		_ = db.AddError(failed(tx.Error))
+		if p.spares {
+			db.InstanceSet(unbegun, tx.Error)
+			return
+		}
+		p.fail(db, tx.Error)
 		return
 	}
 	db.Statement.ConnPool = tx.Statement.ConnPool
-	note(db, ownTransaction, pool)
+	db.InstanceSet(ownTransaction, pool)
 }
 
 // commit closes the transaction that begin has opened. Like GORM's own part of
 // such a call it comes before the model's hooks that follow a write, which may
 // fail or panic: no connection is left behind then.
 func (p *Plugin) commit(db *gorm.DB) {
-	pool, ok := noted(db, ownTransaction).(gorm.ConnPool)
+	v, _ := db.InstanceGet(ownTransaction)
+	pool, ok := v.(gorm.ConnPool)
 	if !ok {
 		return
 	}
+	db.InstanceSet(ownTransaction, nil) // a statement may be run again
 	if db.Error != nil {
 		db.Rollback()
 	} else {
@@ -84,18 +92,18 @@ func (p *Plugin) commit(db *gorm.DB) {
 // after an error, as MySQL does after a deadlock. What a connection is told then
 // is no longer in a transaction: events written there would outlive their rows.
 // When in doubt they are dropped, for they tell of a call that has failed.
-func (p *Plugin) undone(u *unit) bool {
-	ctx := context.WithoutCancel(u.outer)
+func (p *Plugin) undone(ctx context.Context, tx audit.DBTX) bool {
+	ctx = context.WithoutCancel(ctx)
 	switch p.dialect.name {
 	case "mysql":
 		var open bool
-		err := u.tx.QueryRowContext(ctx, "SELECT @@in_transaction").Scan(&open) // MariaDB; MySQL has no such variable
+		err := tx.QueryRowContext(ctx, "SELECT @@in_transaction").Scan(&open) // MariaDB; MySQL has no such variable
 		return err != nil || !open
 	case "sqlite":
-		if _, err := u.tx.ExecContext(ctx, "BEGIN"); err != nil {
+		if _, err := tx.ExecContext(ctx, "BEGIN"); err != nil {
 			return !strings.Contains(err.Error(), "within a transaction")
 		}
-		_, _ = u.tx.ExecContext(ctx, "ROLLBACK") // of what this BEGIN has begun
+		_, _ = tx.ExecContext(ctx, "ROLLBACK") // of what this BEGIN has begun
 		return true
 	}
 	return false

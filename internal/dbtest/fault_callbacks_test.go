@@ -24,12 +24,11 @@ func (w *tripwire) step() bool { return w.left.Add(-1) == 0 }
 // reached reports whether it has gone wrong since it was set.
 func (w *tripwire) reached() bool { return w.left.Load() <= 0 }
 
-// TestACallbackThatFailsOrPanicsFailsTheChange lets every callback of the
-// application go wrong at its first call, at its second, and so on.
-func TestACallbackThatFailsOrPanicsFailsTheChange(t *testing.T) {
-	t.Parallel()
+// brokenCallbacks are the callbacks of the application, going wrong when the wire
+// is tripped.
+func brokenCallbacks() map[string]func(w *tripwire, c *clock) *audit.Config {
 	const secret = "with something secret"
-	callbacks := map[string]func(w *tripwire, c *clock) *audit.Config{
+	return map[string]func(w *tripwire, c *clock) *audit.Config{
 		"the gate fails": func(w *tripwire, _ *clock) *audit.Config {
 			return &audit.Config{Gate: audit.GateFunc(func(context.Context, audit.DBTX, string, audit.EntityType) (bool, error) {
 				if w.step() {
@@ -87,10 +86,16 @@ func TestACallbackThatFailsOrPanicsFailsTheChange(t *testing.T) {
 			}}
 		},
 	}
+}
+
+// TestACallbackThatFailsOrPanicsFailsTheChange lets every callback of the
+// application go wrong at its first call, at its second, and so on.
+func TestACallbackThatFailsOrPanicsFailsTheChange(t *testing.T) {
+	t.Parallel()
 	untransacted := quiet()
 	untransacted.SkipDefaultTransaction = true
 	chosen := scenariosNamed("create with elements", "bulk update", "delete with what follows", "upsert", "transaction with a savepoint", "rename that others show")
-	for name, callback := range callbacks {
+	for name, callback := range brokenCallbacks() {
 		for kind, cfg := range map[string]*gorm.Config{"": quiet(), ", no default transactions": untransacted} {
 			t.Run(name+kind, func(t *testing.T) {
 				t.Parallel()
