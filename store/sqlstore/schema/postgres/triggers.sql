@@ -61,9 +61,10 @@ EXCEPTION WHEN OTHERS THEN
 END $audit$;
 
 -- What stands for a long value.
-CREATE FUNCTION {shortened}(length bigint, prefix text, digest bytea) RETURNS text LANGUAGE sql IMMUTABLE AS $audit$
-	SELECT '{"length":' || length || COALESCE(',' || NULLIF(prefix, ''), '') || COALESCE(',"sha256":"' || encode(digest, 'hex') || '"', '') || '}' || chr(1) || 'shortened';
-$audit$;
+CREATE FUNCTION {shortened}(length bigint, prefix text, digest bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $audit$
+BEGIN
+	RETURN '{"length":' || length || COALESCE(',' || NULLIF(prefix, ''), '') || COALESCE(',"sha256":"' || encode(digest, 'hex') || '"', '') || '}' || chr(1) || 'shortened';
+END $audit$;
 
 -- The first bytes of a text, without a part of a character at their end.
 CREATE FUNCTION {first_bytes}(s text, most integer) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $audit$
@@ -79,12 +80,13 @@ BEGIN
 	RETURN convert_from(substring(b FROM 1 FOR most), 'UTF8');
 END $audit$;
 
-CREATE FUNCTION {bytes}(v bytea, digest boolean) RETURNS text LANGUAGE sql IMMUTABLE AS $audit$
-	SELECT CASE
+CREATE FUNCTION {bytes}(v bytea, digest boolean) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $audit$
+BEGIN
+	RETURN CASE
 		WHEN v IS NULL THEN 'null'
 		WHEN octet_length(v) > {most} THEN {shortened}(octet_length(v), '"prefix_base64":"' || translate(encode(substring(v FROM 1 FOR 256), 'base64'), E'\n', '') || '"', CASE WHEN digest THEN sha256(v) END)
 		ELSE '"' || translate(encode(v, 'base64'), E'\n', '') || '"' || chr(1) || 'base64' END;
-$audit$;
+END $audit$;
 
 -- Any other value by its text. Of a wide column the statement may not have set
 -- the value; a digest is made only if it has.
@@ -110,24 +112,27 @@ BEGIN
 END $audit$;
 
 -- A column of type json or jsonb, which is known to be valid.
-CREATE FUNCTION {json}(v text, wide boolean, digest boolean) RETURNS text LANGUAGE sql IMMUTABLE AS $audit$
-	SELECT CASE WHEN octet_length(v) <= {most} THEN {compact}(v) ELSE {text}(v, 'json', wide, digest) END;
-$audit$;
+CREATE FUNCTION {json}(v text, wide boolean, digest boolean) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $audit$
+BEGIN
+	RETURN CASE WHEN octet_length(v) <= {most} THEN {compact}(v) ELSE {text}(v, 'json', wide, digest) END;
+END $audit$;
 
 -- A binary fraction and its text.
-CREATE FUNCTION {float}(v double precision, t text) RETURNS text LANGUAGE sql IMMUTABLE AS $audit$
-	SELECT CASE
+CREATE FUNCTION {float}(v double precision, t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $audit$
+BEGIN
+	RETURN CASE
 		WHEN v IS NULL THEN 'null'
 		WHEN v = 'NaN' THEN '"NaN"'
 		WHEN v = 'Infinity' THEN '"+Inf"'
 		WHEN v = '-Infinity' THEN '"-Inf"'
 		WHEN v <> 0 AND (abs(v) < 1e-6 OR abs(v) >= 1e21) OR t NOT LIKE '%e%' THEN t
 		ELSE t::numeric::text END;
-$audit$;
+END $audit$;
 
 -- A time in UTC; the pattern is what follows the year.
-CREATE FUNCTION {time}(v timestamp, pattern text) RETURNS text LANGUAGE sql IMMUTABLE AS $audit$
-	SELECT CASE
+CREATE FUNCTION {time}(v timestamp, pattern text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $audit$
+BEGIN
+	RETURN CASE
 		WHEN v IS NULL THEN 'null'
 		WHEN NOT isfinite(v) THEN '"' || v::text || '"'
 		ELSE '"' || CASE
@@ -136,7 +141,7 @@ CREATE FUNCTION {time}(v timestamp, pattern text) RETURNS text LANGUAGE sql IMMU
 			ELSE '-' || lpad((-1 - extract(year FROM v)::integer)::text, 4, '0') END
 			|| to_char(v, pattern)
 			|| CASE WHEN pattern LIKE '%SS' THEN rtrim(rtrim(to_char(v, '.US'), '0'), '.') || 'Z' ELSE '' END || '"' END;
-$audit$;
+END $audit$;
 
 -- Whether a name tells of a secret, as audit.Sensitive has it.
 CREATE FUNCTION {sensitive}(name text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT AS $audit$
@@ -227,9 +232,10 @@ END $audit$;
 
 -- Whether a text must be withheld: it is JSON with a secret, or no JSON though
 -- it stands for something that has one.
-CREATE FUNCTION {hides}(t text, opaque boolean, judged boolean, withheld text[], told text[]) RETURNS boolean LANGUAGE sql IMMUTABLE AS $audit$
-	SELECT CASE WHEN t ~ '^\ufeff?[ \t\n\r]*[{\[]' THEN {mask}(t, judged, withheld, told) IS NOT NULL ELSE opaque AND t <> '' END;
-$audit$;
+CREATE FUNCTION {hides}(t text, opaque boolean, judged boolean, withheld text[], told text[]) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $audit$
+BEGIN
+	RETURN CASE WHEN t ~ '^\ufeff?[ \t\n\r]*[{\[]' THEN {mask}(t, judged, withheld, told) IS NOT NULL ELSE opaque AND t <> '' END;
+END $audit$;
 
 -- Bytes as a text; what is no text is made one that shows the same names.
 CREATE FUNCTION {as_text}(b bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $audit$
@@ -264,9 +270,10 @@ BEGIN
 END $audit$;
 
 -- A text that names something, unless it is one that must be withheld.
-CREATE FUNCTION {named}(t text) RETURNS text LANGUAGE sql IMMUTABLE AS $audit$
-	SELECT CASE WHEN {hides}(t, false, true, '{}', '{}') THEN '' ELSE t END;
-$audit$;
+CREATE FUNCTION {named}(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $audit$
+BEGIN
+	RETURN CASE WHEN {hides}(t, false, true, '{}', '{}') THEN '' ELSE t END;
+END $audit$;
 
 -- An object of values.
 CREATE FUNCTION {object}(names text[], v text[]) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $audit$
@@ -318,16 +325,18 @@ BEGIN
 END $audit$;
 
 -- One side of a change. Null was not recorded.
-CREATE FUNCTION {side}(side text, v text, label text) RETURNS text LANGUAGE sql IMMUTABLE AS $audit$
-	SELECT COALESCE(',"' || side || '":' || NULLIF(split_part(v, chr(1), 1), ''), '')
+CREATE FUNCTION {side}(side text, v text, label text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $audit$
+BEGIN
+	RETURN COALESCE(',"' || side || '":' || NULLIF(split_part(v, chr(1), 1), ''), '')
 		|| COALESCE(',"' || side || '_label":' || {quote}({cut}(NULLIF(label, ''), 500)), '')
 		|| COALESCE(',"' || side || '_form":"' || NULLIF(split_part(v, chr(1), 2), '') || '"', '');
-$audit$;
+END $audit$;
 
 -- What a writer said of itself, if it is one that is believed.
-CREATE FUNCTION {setting}(name text) RETURNS text LANGUAGE sql STABLE AS $audit$
-	SELECT CASE WHEN {trusted} THEN COALESCE(current_setting('audit.' || name, true), '') ELSE '' END;
-$audit$;
+CREATE FUNCTION {setting}(name text) RETURNS text LANGUAGE plpgsql STABLE AS $audit$
+BEGIN
+	RETURN CASE WHEN {trusted} THEN COALESCE(current_setting('audit.' || name, true), '') ELSE '' END;
+END $audit$;
 
 -- Writes an event, if it is to be recorded. Owned tells that a record of the
 -- kind can have an owner.
