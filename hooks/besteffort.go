@@ -123,6 +123,9 @@ type spared struct{ *capture }
 // ExecContext implements gorm.ConnPool.
 func (s spared) ExecContext(ctx context.Context, text string, args ...any) (result sql.Result, err error) {
 	c := s.capture
+	if !c.own() {
+		return c.ConnPool.ExecContext(ctx, text, args...)
+	}
 	if c.lost == nil {
 		c.lost, err = c.plugin.spare(ctx, c.tx, func() (err error) {
 			result, err = c.instead(ctx, text, args)
@@ -140,6 +143,9 @@ func (s spared) ExecContext(ctx context.Context, text string, args ...any) (resu
 // QueryContext implements gorm.ConnPool.
 func (s spared) QueryContext(ctx context.Context, text string, args ...any) (rows *sql.Rows, err error) {
 	c := s.capture
+	if !c.own() {
+		return c.ConnPool.QueryContext(ctx, text, args...)
+	}
 	if c.lost == nil {
 		c.lost, err = c.plugin.spare(ctx, c.tx, func() (err error) {
 			rows, err = c.insteadRows(ctx, text, args) //nolint:rowserrcheck,sqlclosecheck // GORM reads and closes them
@@ -210,8 +216,8 @@ func (p *Plugin) unrecordable(db *gorm.DB) error {
 	if !p.spares || inTransaction(db.Statement.ConnPool) {
 		return nil
 	}
-	if v, _ := db.InstanceGet(unbegun); v != nil {
-		return v.(error)
+	if err, ok := noted(db, unbegun).(error); ok {
+		return err
 	}
 	return gorm.ErrInvalidTransaction
 }

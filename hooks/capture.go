@@ -31,6 +31,7 @@ type capture struct {
 	unit          *unit
 
 	layout   *layout
+	called   bool // GORM has handed the statement over
 	ran      bool
 	lost     error // why it is not recorded; see spare
 	kind     statementKind
@@ -60,6 +61,9 @@ const (
 
 // ExecContext implements gorm.ConnPool.
 func (c *capture) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
+	if !c.own() {
+		return c.ConnPool.ExecContext(ctx, text, args...)
+	}
 	result, err := c.instead(ctx, text, args)
 	if result != nil || err != nil {
 		return result, err
@@ -90,6 +94,9 @@ func (c *capture) instead(ctx context.Context, text string, args []any) (sql.Res
 // QueryContext implements gorm.ConnPool: GORM asks for columns back, so the new
 // images can be read only after it has scanned them.
 func (c *capture) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	if !c.own() {
+		return c.ConnPool.QueryContext(ctx, text, args...)
+	}
 	rows, err := c.insteadRows(ctx, text, args)
 	if rows != nil || err != nil {
 		return rows, err
@@ -111,6 +118,17 @@ func (c *capture) insteadRows(ctx context.Context, text string, args []any) (*sq
 		return c.insertReturning(ctx, text, args)
 	}
 	return nil, nil
+}
+
+// own reports whether GORM is running the statement itself. A callback of the
+// application that sits between those of the plugin may run others on the
+// connection that it finds.
+func (c *capture) own() bool {
+	if c.called || c.db.Statement.SQL.Len() == 0 {
+		return false
+	}
+	c.called = true
+	return true
 }
 
 // open finds out what the statement is going to do.

@@ -38,8 +38,10 @@ type TableCoverage struct {
 	// of this table is deleted. Their rows are recorded, even if the table
 	// itself is not.
 	Changes, Removes []string
-	// Triggers are the table's triggers. What they change in its rows is
-	// recorded, what they change elsewhere is not.
+	// Triggers are the table's triggers. What a BEFORE trigger changes in the
+	// row at hand is recorded. What an AFTER trigger changes in it is recorded on
+	// SQLite; on PostgreSQL the event may show the row as it was before. What
+	// triggers change elsewhere is not.
 	Triggers []string
 	// Raw is what becomes of raw SQL on the table.
 	Raw RawPolicy

@@ -346,7 +346,7 @@ func (p *Plugin) write(db *gorm.DB) {
 		p.flush(u.outer, db, u)
 	}
 	if errors.Is(db.Error, audit.ErrAuditFailed) {
-		db.InstanceSet(failure, db.Error)
+		note(db, failure, db.Error)
 	}
 	p.commit(db)
 }
@@ -389,12 +389,10 @@ func (p *Plugin) end(operation audit.Operation) func(db *gorm.DB) {
 // recall puts the error of recording back to where errors.Is finds it: GORM keeps
 // only the text of an error if the rollback fails as well.
 func (p *Plugin) recall(db *gorm.DB) {
-	v, _ := db.InstanceGet(failure)
-	err, ok := v.(error)
+	err, ok := noted(db, failure).(error)
 	if !ok {
 		return
 	}
-	db.InstanceSet(failure, nil) // a statement may be run again
 	if db.Error != nil && !errors.Is(db.Error, audit.ErrAuditFailed) {
 		db.Error = fmt.Errorf("%w; %w", err, db.Error)
 	}

@@ -202,7 +202,7 @@ func (p *Plugin) beforeRaw(db *gorm.DB) {
 		if _, borrowed := db.Statement.ConnPool.(*sql.Conn); !borrowed {
 			p.openTransaction(db)
 		}
-		db.InstanceSet(rawEvents, found)
+		note(db, rawEvents, found)
 	}
 }
 
@@ -210,13 +210,11 @@ func (p *Plugin) beforeRaw(db *gorm.DB) {
 // for it. Counted tells whether GORM knows the rows affected.
 func (p *Plugin) afterRaw(counted bool) func(db *gorm.DB) {
 	return func(db *gorm.DB) {
-		v, _ := db.InstanceGet(rawEvents)
-		found, _ := v.([]execution)
+		found, _ := noted(db, rawEvents).([]execution)
 		if len(found) == 0 {
 			return
 		}
-		db.InstanceSet(rawEvents, []execution(nil)) // a statement may be run again
-		missing := db.Error                         // no failure, and no reason to undo anything
+		missing := db.Error // no failure, and no reason to undo anything
 		if errors.Is(missing, gorm.ErrRecordNotFound) {
 			db.Error = nil
 		}

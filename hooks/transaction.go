@@ -60,26 +60,24 @@ func (p *Plugin) openTransaction(db *gorm.DB) {
 	tx := db.Begin()
 	if tx.Error != nil {
 		if p.spares {
-			db.InstanceSet(unbegun, tx.Error)
+			note(db, unbegun, tx.Error)
 			return
 		}
 		p.fail(db, tx.Error)
 		return
 	}
 	db.Statement.ConnPool = tx.Statement.ConnPool
-	db.InstanceSet(ownTransaction, pool)
+	note(db, ownTransaction, pool)
 }
 
 // commit closes the transaction that begin has opened. Like GORM's own part of
 // such a call it comes before the model's hooks that follow a write, which may
 // fail or panic: no connection is left behind then.
 func (p *Plugin) commit(db *gorm.DB) {
-	v, _ := db.InstanceGet(ownTransaction)
-	pool, ok := v.(gorm.ConnPool)
+	pool, ok := noted(db, ownTransaction).(gorm.ConnPool)
 	if !ok {
 		return
 	}
-	db.InstanceSet(ownTransaction, nil) // a statement may be run again
 	if db.Error != nil {
 		db.Rollback()
 	} else {
