@@ -75,14 +75,17 @@ func TestTheListOfAuthorsGoesFromOneToTheNextInAnIndex(t *testing.T) {
 		}, "SELECT", "WITH")
 		require.Len(t, actors, 21)
 		require.Len(t, statements, 1)
-		how := plan(t, db, statements[0], "w1", "w1")
+		args := slices.Repeat([]any{"w1"}, strings.Count(statements[0], "workspace = "))
+		how := plan(t, db, statements[0], args...)
 		switch db.Name {
 		case "sqlite":
-			require.Contains(t, how, "SEARCH e USING INDEX audit_events_authors (workspace=? AND (actor_kind,actor_id)<(?,?))")
+			require.Contains(t, how, "SEARCH e USING INDEX audit_events_authors (workspace=? AND actor_kind=? AND actor_id<?)")
+			require.Contains(t, how, "SEARCH e USING INDEX audit_events_authors (workspace=? AND actor_kind<?)")
 			require.NotContains(t, how, "TEMP B-TREE")
 		case "postgres":
-			require.Contains(t, how, "Index Scan Backward using audit_events_authors on audit_events e_1")
-			require.Contains(t, how, "Index Cond: ((workspace = 'w1'::text) AND (ROW(actor_kind, actor_id) < ROW(a_1.actor_kind, a_1.actor_id)))")
+			require.Contains(t, how, "Index Scan Backward using audit_events_authors on audit_events e")
+			require.Contains(t, how, "Index Cond: ((workspace = 'w1'::text) AND (actor_kind = a_1.actor_kind) AND (actor_id < a_1.actor_id))")
+			require.Contains(t, how, "Index Cond: ((workspace = 'w1'::text) AND (actor_kind < a_1.actor_kind))")
 			require.NotContains(t, how, "Sort")
 		default:
 			require.Contains(t, how, "Using index for group-by")

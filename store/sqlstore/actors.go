@@ -83,16 +83,20 @@ func (n names) selectActors(workspace string, limit int) (string, []any) {
 		q.write(" GROUP BY workspace, actor_kind, actor_id LIMIT ", most, ") a")
 		return q.String(), q.args
 	}
-	const newestFirst = " ORDER BY e.actor_kind DESC, e.actor_id DESC, e.time DESC LIMIT 1"
-	q.write("WITH RECURSIVE author(id, n) AS (SELECT * FROM (SELECT e.id, 1 FROM ", events, " e WHERE e.workspace = ")
-	q.arg(workspace)
-	q.write(newestFirst, ") AS last UNION ALL SELECT (SELECT e.id FROM ", events, " e WHERE e.workspace = ")
-	q.arg(workspace)
-	// The plus keeps SQLite from comparing as columns, for which it would use
-	// the index in part only.
-	plus := map[Dialect]string{SQLite: "+"}[n.dialect]
-	q.write(" AND (e.actor_kind, e.actor_id) < (", plus, "a.actor_kind, ", plus, "a.actor_id)", newestFirst,
-		"), n + 1 FROM author JOIN ", events, " a ON a.id = author.id WHERE n < ", most, ")",
+	newest := func(where, order string) {
+		q.write("(SELECT e.id FROM ", events, " e WHERE e.workspace = ")
+		q.arg(workspace)
+		q.write(where, " ORDER BY ", order, " LIMIT 1)")
+	}
+	// Not as pairs, (kind, id) < (kind, id): SQLite would begin at the oldest
+	// event of the author that it is to leave.
+	q.write("WITH RECURSIVE author(id, n) AS (SELECT ")
+	newest("", "e.actor_kind DESC, e.actor_id DESC, e.time DESC")
+	q.write(", 1 UNION ALL SELECT COALESCE(")
+	newest(" AND e.actor_kind = a.actor_kind AND e.actor_id < a.actor_id", "e.actor_id DESC, e.time DESC")
+	q.write(", ")
+	newest(" AND e.actor_kind < a.actor_kind", "e.actor_kind DESC, e.actor_id DESC, e.time DESC")
+	q.write("), n + 1 FROM author JOIN ", events, " a ON a.id = author.id WHERE n < ", most, ")",
 		" SELECT a.actor_kind, a.actor_id, COALESCE(a.actor_name, ''), a.time FROM author JOIN ", events, " a ON a.id = author.id")
 	return q.String(), q.args
 }
