@@ -88,6 +88,9 @@
 // Every filter names its workspace. [WriteCSV] is for people, [WriteJSONLines]
 // for programs; [ReadJSONLines] reads the latter back without loss.
 //
+// Package exportjob exports in the background what takes too long for a request,
+// and hands the file to the one who asked for it.
+//
 // # Stores
 //
 // Package store/sqlstore keeps events in SQLite, PostgreSQL, MariaDB or MySQL and

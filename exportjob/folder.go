@@ -54,10 +54,11 @@ func (f Folder) Open(_ context.Context, name string) (io.ReadSeekCloser, error) 
 
 // Rename implements [Place].
 func (f Folder) Rename(_ context.Context, from, to string) error {
-	if err := errors.Join(checkName(from), checkName(to)); err != nil {
+	if err := errors.Join(checkName(from), checkName(to), f.check()); err != nil {
 		return err
 	}
-	// Both names lie in the folder itself, and renaming follows no links.
+	// Both names lie in the folder itself, and renaming follows no links. A Root
+	// can rename from Go 1.25 on.
 	if err := os.Rename(filepath.Join(string(f), from), filepath.Join(string(f), to)); err != nil {
 		return err
 	}
@@ -90,14 +91,21 @@ func (f Folder) within(name string, do func(*os.Root) error) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	if f == "" {
-		return errors.New("exportjob: the Folder has no path")
+	if err := f.check(); err != nil {
+		return err
 	}
 	root, err := os.OpenRoot(string(f))
 	if err != nil {
 		return err
 	}
 	return errors.Join(do(root), root.Close())
+}
+
+func (f Folder) check() error {
+	if f == "" { // would be the folder in which the program was started
+		return errors.New("exportjob: the Folder has no path")
+	}
+	return nil
 }
 
 // checkName allows the names of [Place].

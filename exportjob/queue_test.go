@@ -389,6 +389,7 @@ func TestAFolderIsNotLeft(t *testing.T) {
 	require.Equal(t, os.FileMode(0o600), info.Mode())
 	_, err = exportjob.Folder("").Create(ctx, "a")
 	require.EqualError(t, err, "exportjob: the Folder has no path")
+	require.EqualError(t, exportjob.Folder("").Rename(ctx, "a", "b"), "exportjob: the Folder has no path")
 }
 
 // Every field of a filter is kept, those too that are added later.

@@ -70,7 +70,7 @@ func (n names) deleteSwitch() string {
 
 // Protect makes the events' table insert-only, by triggers: UPDATE always
 // fails, DELETE fails outside of [Store.AllowDeletes], and so does TRUNCATE on
-// PostgreSQL. INSERT works as before, the settings are not concerned, and
+// PostgreSQL. INSERT works as before, the other tables are not concerned, and
 // [Store.Migrate] and [Store.VerifySchema] take no notice. It may be called at
 // every start.
 //
