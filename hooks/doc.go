@@ -38,6 +38,36 @@
 // not go through GORM's callbacks, scopes, log or cache of prepared statements,
 // and changes neither RowsAffected nor the application's values.
 //
+// # Best effort
+//
+// Under [audit.Config.BestEffort] a change that cannot be recorded goes through,
+// and what is missing is counted, reported and told of in the log. Each part of
+// the recording runs within a savepoint then, because PostgreSQL lets nothing
+// follow a statement that failed: four to six small statements more for each
+// write. A statement that fails in the form that the plugin gave it is run once more
+// as GORM made it, so one that waits for a lock in vain waits twice. Where GORM
+// opens no transaction, the one that the plugin opens is part of the write: if its
+// COMMIT fails, so does the write.
+//
+// What is missing is counted when its statement has run: one for each row that
+// the statement affected, and none for rows that the database changes by itself
+// or that merely show it. It belongs to the workspace that the values given to GORM
+// name, else to that of the context. If the transaction is rolled back afterwards,
+// too many are told of, never too few. The log tells of them after the next
+// transaction that is begun by GORM and records something.
+//
+// What still fails, fails for a reason of the application's own: audit.ErrNoActor,
+// audit.ErrWorkspaceMismatch, [ErrRawSQL], and what [Exec] and [Record] were called
+// for. A transaction that the database has rolled back, or a connection that is
+// lost, ends the change in either mode.
+//
+// # Attempts
+//
+// What is rolled back leaves nothing, so a change that was refused or that failed
+// does not show. [RecordAttempt] records one so that it outlives the transaction,
+// [FailedWrites] does so by itself, and audit.Recorder.Attempt does it around
+// whatever may fail.
+//
 // # What belongs to an event
 //
 // Rows of a join table show as elements on the model that declares the relation:
