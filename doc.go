@@ -85,6 +85,13 @@
 //	}
 //	n, err := audit.WriteCSV(w, audit.Query(ctx, store, f), nil)
 //
+// [ParseQuery] makes a filter of a line that people write, such as
+//
+//	actor:u17 action:project.updated -entity:tag created:2026-11-01..2026-11-30 "acme"
+//
+// and [FormatQuery] makes the line of a filter. [QueryActors] lists the authors
+// to choose from.
+//
 // Every filter names its workspace. [WriteCSV] is for people, [WriteJSONLines]
 // for programs; [ReadJSONLines] reads the latter back without loss.
 //
