@@ -178,7 +178,7 @@ func TestALongExportIsMadeInTheBackground(t *testing.T) {
 	require.Contains(t, get(t, h, "/exports").Body.String(), "You have no exports")
 	w = post(t, h, "/exports", "format=jsonl&from=2026-11-20&to=2026-11-20&type=project")
 	require.Equal(t, http.StatusSeeOther, w.Code, w.Body.String())
-	require.Equal(t, "exports", w.Header().Get("Location"))
+	require.Equal(t, "./exports", w.Header().Get("Location"))
 	waiting := get(t, h, "/exports").Body.String()
 	require.Contains(t, waiting, "queued")
 	require.Contains(t, waiting, "Cancel")

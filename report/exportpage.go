@@ -292,7 +292,7 @@ func (q *request) submit() error {
 	case err != nil:
 		return err
 	}
-	q.w.Header().Set("Location", "exports"+q.zoneQuery())
+	q.w.Header().Set("Location", q.href("exports", nil))
 	if q.json {
 		return q.writeJSON(http.StatusCreated, q.jobJSON(job))
 	}
@@ -408,12 +408,4 @@ func (q *request) jobJSON(job exportjob.Job) jobJSON {
 func unscoped(f audit.Filter) audit.Filter {
 	f.Workspace = ""
 	return f
-}
-
-// zoneQuery keeps the reader's time zone.
-func (q *request) zoneQuery() string {
-	if zone := q.zone(); zone != "" {
-		return "?" + url.Values{"tz": {zone}}.Encode()
-	}
-	return ""
 }

@@ -35,8 +35,7 @@ func (q *request) size() (int, error) {
 	return n, nil
 }
 
-// list reads the page that the URL asks for. The scope limits the filter here
-// and in [request.read], and nowhere else.
+// list reads the page that the URL asks for, of what the scope may see.
 func (q *request) list(f audit.Filter) (listing, error) {
 	size, err := q.size()
 	if err != nil {
@@ -54,50 +53,52 @@ func (q *request) list(f audit.Filter) (listing, error) {
 	if !any {
 		return listing{}, nil
 	}
-	back, canGoBack := q.store.(audit.ReverseLister)
-	if !canGoBack && (at.way == before || at.way == oldest) {
-		return listing{}, badParameter("page", "This store reads from the newest event on only. Start again at the first page.")
-	}
-	var events []audit.Event
-	var moreNewer, moreOlder bool
-	ctx := q.r.Context()
-	switch at.way {
-	case before, oldest:
-		if events, err = back.ListBefore(ctx, scoped, at.at, size+1); err != nil {
-			return listing{}, err
-		}
-		if len(events) > size {
-			moreNewer, events = true, events[len(events)-size:]
-		}
-		if !moreNewer && at.way == before {
-			// What is left is less than a page; the first one has all of it.
-			at = place{}
-			events, moreOlder, err = q.forward(scoped, at.at, size)
-		} else {
-			moreOlder = at.way == before
-		}
-	default:
-		events, moreOlder, err = q.forward(scoped, at.at, size)
-		moreNewer = at.way == after
+	var l listing
+	var newer, older bool
+	if at.way == before || at.way == oldest {
+		l.events, newer, older, err = q.backward(scoped, at, size)
+	} else {
+		l.events, older, err = q.forward(scoped, at, size)
+		newer = at.way == after
 	}
 	if err != nil {
 		return listing{}, err
 	}
-	l := listing{events: events}
-	return l, q.link(&l, f, moreNewer, moreOlder, canGoBack)
+	return l, q.link(&l, f, newer, older)
 }
 
-// forward reads a page from a position on and tells whether there is more.
-func (q *request) forward(scoped audit.Filter, at audit.Position, size int) (events []audit.Event, more bool, err error) {
-	events, err = q.store.List(q.r.Context(), scoped, at, size+1)
+// forward reads a page from a place on and tells whether there are older events.
+func (q *request) forward(scoped audit.Filter, at place, size int) (events []audit.Event, older bool, err error) {
+	events, err = q.store.List(q.r.Context(), scoped, at.at, size+1)
 	if err == nil && len(events) > size {
 		return events[:size], true, nil
 	}
 	return events, false, err
 }
 
+// backward reads the page that ends at a place and tells what lies around it.
+func (q *request) backward(scoped audit.Filter, at place, size int) (events []audit.Event, newer, older bool, err error) {
+	back, can := q.store.(audit.ReverseLister)
+	if !can {
+		return nil, false, false, badParameter("page", "This store reads from the newest event on only. Start again at the first page.")
+	}
+	events, err = back.ListBefore(q.r.Context(), scoped, at.at, size+1)
+	switch {
+	case err != nil:
+		return nil, false, false, err
+	case len(events) > size:
+		return events[len(events)-size:], true, at.way == before, nil
+	case at.way == oldest:
+		return events, false, false, nil
+	}
+	// What is left is less than a page. The first page has all of it.
+	events, older, err = q.forward(scoped, place{}, size)
+	return events, false, older, err
+}
+
 // link makes the cursors of the pages around a listing.
-func (q *request) link(l *listing, f audit.Filter, newer, older, canGoBack bool) error {
+func (q *request) link(l *listing, f audit.Filter, newer, older bool) error {
+	_, canGoBack := q.store.(audit.ReverseLister)
 	to := func(into **string, wanted bool, p place) error {
 		if !wanted {
 			return nil

@@ -20,7 +20,6 @@ type reportView struct {
 	// Count is the number of events on the page.
 	Count   string
 	Pager   pager
-	First   bool
 	Exports []link
 }
 
@@ -37,7 +36,7 @@ type formView struct {
 	AuthorCount, ActionCount int
 	// More is set if a control is in use that the page folds away.
 	More bool
-	// Text is the whole report in the query language.
+	// Whole is the whole report in the query language.
 	Whole string
 	Size  string
 	// Wrong is the parameter that an error is about.
@@ -71,7 +70,7 @@ func (q *request) report() error {
 	view := reportView{
 		Form: q.formView(q.formOf(f, preset), audit.FormatQuery(f, q.language()), ""), Ran: true,
 		Range: q.rangeText(f), Zone: q.location.String(), Events: events, Count: plural(len(l.events), "event", "events"),
-		Pager: l.pager(frozen), First: l.newest == nil,
+		Pager: l.pager(frozen),
 	}
 	if q.scope.Export {
 		view.Exports = []link{

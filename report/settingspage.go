@@ -12,8 +12,6 @@ import (
 type settingsView struct {
 	Enabled bool
 	Types   []switchView
-	// On is the number of types that are recorded.
-	On int
 	// History leads to the changes of the settings. Empty for those who may not
 	// read.
 	History string
@@ -75,9 +73,6 @@ func (q *request) showSettings() error {
 		on := current.Types[t]
 		view.Types = append(view.Types, switchView{t, visible(capital(q.opts.Catalog.Noun(t)), false), on})
 		j.Types = append(j.Types, switchJSON{t, on})
-		if on {
-			view.On++
-		}
 	}
 	if q.json {
 		return q.writeJSON(http.StatusOK, j)

@@ -52,11 +52,19 @@ var (
 	badScheme  = regexp.MustCompile(`(?i)^\s*(javascript|data|vbscript):`)
 )
 
+// inspector remembers the tags it has found harmless: pages have most of theirs
+// in common.
+type inspector map[string]bool
+
 // requireHarmless finds no element on the page that the page does not make
 // itself, and no character that hides others.
-func requireHarmless(t *testing.T, page, text string) {
+func (seen inspector) requireHarmless(t *testing.T, page, text string) {
 	t.Helper()
 	for _, tag := range elements.FindAllString(page, -1) {
+		if seen[tag] {
+			continue
+		}
+		seen[tag] = true
 		switch strings.ToLower(tagName.FindString(tag)) {
 		case "<script":
 			require.True(t, ownScript.MatchString(tag), "%s: %s", text, tag)
@@ -75,6 +83,7 @@ func requireHarmless(t *testing.T, page, text string) {
 
 func TestNothingThatIsRecordedRunsOnThePage(t *testing.T) {
 	t.Parallel()
+	pages := inspector{}
 	for n, text := range hostile {
 		stored := strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD")
 		quoted, err := json.Marshal(stored)
@@ -110,7 +119,7 @@ func TestNothingThatIsRecordedRunsOnThePage(t *testing.T) {
 		} {
 			w := get(t, h, target)
 			require.Equal(t, 200, w.Code, "%d %q %s: %s", n, text, target, w.Body)
-			requireHarmless(t, w.Body.String(), fmt.Sprintf("%q on %s", text, target))
+			pages.requireHarmless(t, w.Body.String(), fmt.Sprintf("%q on %s", text, target))
 		}
 	}
 }
@@ -118,6 +127,7 @@ func TestNothingThatIsRecordedRunsOnThePage(t *testing.T) {
 func TestNothingThatIsAskedForRunsOnThePage(t *testing.T) {
 	t.Parallel()
 	h := handler(t, storyStore(t), report.Options{Settings: newSettings()})
+	pages := inspector{}
 	for _, text := range hostile {
 		for path, names := range map[string][]string{
 			"/":                              {text, "unknown", "range", "from", "to", "tz", "actor", "action", "type", "record", "owner", "origin", "field", "text", "q", "size", "page"},
@@ -131,10 +141,10 @@ func TestNothingThatIsAskedForRunsOnThePage(t *testing.T) {
 			for _, name := range names {
 				w := get(t, h, path+"?"+url.Values{name: {text}}.Encode())
 				require.Contains(t, []int{200, 400, 404}, w.Code)
-				requireHarmless(t, w.Body.String(), fmt.Sprintf("%s: %s=%q", path, name, text))
+				pages.requireHarmless(t, w.Body.String(), fmt.Sprintf("%s: %s=%q", path, name, text))
 			}
 		}
 		w := post(t, h, "/settings", url.Values{"type": {text}, "turn": {"on"}}.Encode())
-		requireHarmless(t, w.Body.String(), text)
+		pages.requireHarmless(t, w.Body.String(), text)
 	}
 }
