@@ -20,9 +20,13 @@ var errFull = errors.New("the store holds something secret")
 type fragile struct {
 	*memstore.Store
 	broken bool
+	panics bool
 }
 
 func (s *fragile) Append(ctx context.Context, events []audit.Event) error {
+	if s.panics {
+		panic("something secret")
+	}
 	if s.broken {
 		return errFull
 	}
@@ -58,8 +62,13 @@ func TestAnErrorOfRecordingIsCountedAndReportedOnce(t *testing.T) {
 	require.Equal(t, []error{err}, l.told)
 	require.NotErrorIs(t, l.told[0], audit.ErrLost)
 
+	store.panics = true
+	require.ErrorIs(t, r.Record(context.Background(), approved()), audit.ErrAuditFailed)
+	require.NotContains(t, l.told[1].Error(), "secret")
+	store.panics, l.told = false, l.told[:1]
+
 	require.ErrorIs(t, r.Record(context.Background(), audit.Event{}), audit.ErrInvalidEvent)
-	require.Equal(t, audit.Stats{Recorded: 2, Refused: 1}, r.Stats(), "a mistake of the caller is told to the caller")
+	require.Equal(t, audit.Stats{Recorded: 2, Refused: 2}, r.Stats(), "a mistake of the caller is told to the caller")
 	require.Len(t, l.told, 1)
 }
 

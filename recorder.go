@@ -130,8 +130,9 @@ func (r *Recorder) record(ctx context.Context, events []Event) error {
 }
 
 // append appends completed events on a connection of the store's own.
-func (r *Recorder) append(ctx context.Context, events []Event) error {
-	err := r.store.Append(ctx, events)
+func (r *Recorder) append(ctx context.Context, events []Event) (err error) {
+	defer recovered(&err, "store")
+	err = r.store.Append(ctx, events)
 	if err == nil {
 		err = ctx.Err() // drivers of SQLite report success for what this has kept from running
 	}

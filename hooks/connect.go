@@ -102,15 +102,14 @@ func (p *Plugin) probeTx(ctx context.Context, tx audit.DBTX) error {
 
 // append writes stamped events by the connection of the statement they are of.
 func (p *Plugin) append(ctx context.Context, tx audit.DBTX, events []audit.Event) error {
-	held, ok := tx.(*heldTx)
 	if p.store != nil {
 		err := p.store.AppendTx(ctx, tx, events)
 		if err == nil {
 			p.rec.Count(len(events))
-			held.tells()
 		}
 		return err
 	}
+	held, ok := tx.(*heldTx)
 	if !ok {
 		return errors.New("the store cannot join the transaction, and it was not begun by GORM: begin it by db.Begin or db.Transaction of the *gorm.DB that uses the plugin, without a clause that chooses other connections")
 	}

@@ -46,7 +46,7 @@ func (p *heldPool) BeginTx(ctx context.Context, opts *sql.TxOptions) (gorm.ConnP
 	if !ok {
 		return nil, fmt.Errorf("audit: a transaction of type %T cannot be watched for its commit: %w", inner, gorm.ErrInvalidTransaction)
 	}
-	return &heldTx{Tx: tx, ctx: ctx, plugin: p.plugin}, nil
+	return &heldTx{Tx: tx, ctx: ctx, plugin: p.plugin, recorded: p.plugin.rec.Stats().Recorded}, nil
 }
 
 // GetDBConn implements gorm.GetDBConnector, so that db.DB() works as before.
@@ -80,7 +80,7 @@ type heldTx struct {
 	events     []audit.Event
 	savepoints []savepoint
 	attempts   []attempt
-	recorded   bool // something, so recording works
+	recorded   uint64 // how many events there were when it began
 }
 
 // savepoint is how many events were held when it was set.
@@ -94,15 +94,6 @@ func (t *heldTx) hold(events []audit.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.events = append(t.events, events...)
-}
-
-// tells remembers that something was recorded inside the transaction.
-func (t *heldTx) tells() {
-	if t != nil {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.recorded = true
-	}
 }
 
 // ExecContext implements gorm.ConnPool and watches for savepoints.
@@ -158,7 +149,7 @@ func (t *heldTx) Commit() error {
 	}
 	publish()
 	t.ended()
-	if t.recorded {
+	if t.plugin.rec.Stats().Recorded > t.recorded { // so recording works
 		t.plugin.tellLosses(t.ctx)
 	}
 	return nil
@@ -179,14 +170,15 @@ func (t *heldTx) stage(events []audit.Event) (publish func(), err error) {
 		return publish, nil
 	}
 	store, ctx := t.plugin.rec.Store(), context.WithoutCancel(t.ctx)
-	if s, ok := store.(audit.Stager); ok {
-		publish, err = s.Stage(ctx, events)
-	} else {
-		err = store.Append(ctx, events)
-	}
+	err = safely(func() (err error) {
+		if s, ok := store.(audit.Stager); ok {
+			publish, err = s.Stage(ctx, events)
+			return err
+		}
+		return store.Append(ctx, events)
+	})
 	switch {
 	case err == nil:
-		t.recorded = true
 		t.plugin.rec.Count(len(events))
 		return publish, nil
 	case t.plugin.spares:
