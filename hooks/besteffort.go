@@ -144,7 +144,7 @@ func (s spared) ExecContext(ctx context.Context, text string, args ...any) (resu
 func (s spared) QueryContext(ctx context.Context, text string, args ...any) (rows *sql.Rows, err error) {
 	c := s.capture
 	if !c.own() {
-		return c.ConnPool.QueryContext(ctx, text, args...)
+		return c.ConnPool.QueryContext(ctx, text, args...) //nolint:sqlclosecheck // they are the caller's to close
 	}
 	if c.lost == nil {
 		c.lost, err = c.plugin.spare(ctx, c.tx, func() (err error) {
