@@ -43,8 +43,11 @@ func badQuery(err error) *problem {
 // view is the problem as the page shows it, with the query that is wrong.
 func (p *problem) view(query string) *problemView {
 	v := &problemView{Status: p.status, Title: http.StatusText(p.status), Message: visible(p.message, false)}
-	if p.status == http.StatusBadRequest {
-		v.Title = "This report cannot be run"
+	switch p.status {
+	case http.StatusBadRequest:
+		v.Title = "This cannot be done as asked"
+	case http.StatusConflict:
+		v.Title = "This cannot be done now"
 	}
 	if p.offset == nil {
 		return v

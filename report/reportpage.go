@@ -55,6 +55,9 @@ func (q *request) report() error {
 		}
 		view := reportView{Form: q.formView(fm, "", p.parameter)}
 		shown := p.view(fm.Query)
+		if p.status == http.StatusBadRequest {
+			shown.Title = "This report cannot be run"
+		}
 		return q.write(p.status, "report", "Report", view, shown)
 	}
 	if q.json {
