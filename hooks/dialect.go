@@ -101,6 +101,11 @@ func (d dialect) bind(n int) string {
 // prefixChars is how much of a long value is kept.
 const prefixChars = 256
 
+// maxMeasured is the size on disk over which PostgreSQL does not write out JSON
+// to measure it: it is long for sure, since jsonb takes four times the place of
+// its text at most, and the size on disk stands for its length.
+const maxMeasured = 4 * audit.MaxValueBytes
+
 // selected is how a column is selected: as it is or, if it may hold a long value,
 // as two expressions, the value itself if it is not long, and a description of
 // it, "length digest prefix", if it is, so that a long value never leaves the
@@ -121,9 +126,16 @@ func (d dialect) selected(c *column, table string, assigned bool) []string {
 	}
 	size := d.octets + "(" + text + ")"
 	limit := strconv.Itoa(audit.MaxValueBytes)
+	huge, unread := "", "" // what is so long that it is not even measured
+	if d.name == "postgres" && c.kind == kindJSON && !assigned {
+		stored := "pg_column_size(" + v + ")"
+		huge = "WHEN " + stored + ">" + strconv.Itoa(maxMeasured) + " THEN "
+		unread = huge + stored + "||' - ' "
+		huge += "NULL "
+	}
 	return []string{
-		"CASE WHEN " + size + "<=" + limit + " THEN " + text + " END",
-		"CASE WHEN " + size + ">" + limit + " THEN " + d.described(c, v, text, size, assigned) + " END",
+		"CASE " + huge + "WHEN " + size + "<=" + limit + " THEN " + text + " END",
+		"CASE " + unread + "WHEN " + size + ">" + limit + " THEN " + d.described(c, v, text, size, assigned) + " END",
 	}
 }
 
