@@ -320,6 +320,9 @@ type TxComposer interface {
 	// ComposeArgs returns the variables for the parts of e that are not
 	// computed. It returns [ErrInvalidEvent] as AppendTx does.
 	ComposeArgs(e Event) ([]any, error)
+	// ComposedError returns the error of such a statement as AppendTx would, if
+	// the event could not be written, and nil if it is not about the event.
+	ComposedError(err error) error
 }
 
 // ComputedEvent are the parts of an event that the database computes: an SQL

@@ -91,3 +91,6 @@ func (s *Switch) change(workspace string, set func(*workspaceSwitch)) {
 		}
 	}
 }
+
+// Gated reports whether a [Gate] is asked: without one everything is recorded.
+func (r *Recorder) Gated() bool { return r.cfg.Gate != nil }

@@ -249,6 +249,16 @@ func (r *Recorder) Workspace(ctx context.Context, own string) (string, error) {
 	return own, nil
 }
 
+// ExpectedWorkspace returns the workspace of records that do not name their own,
+// and whether only records of that workspace are let through; see
+// [Recorder.Workspace].
+func (r *Recorder) ExpectedWorkspace(ctx context.Context) (workspace string, only bool) {
+	if workspace = WorkspaceFrom(ctx); workspace == "" {
+		return r.cfg.Workspace, false
+	}
+	return workspace, !r.cfg.AllowWorkspaceMismatch
+}
+
 // Stamp completes events in place, as those of one statement: what the caller
 // left out comes from the context and the config. It sets time, id, workspace,
 // actor, initiator, origin, change set, request, reason, schema version and,

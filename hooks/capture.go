@@ -33,6 +33,7 @@ type capture struct {
 	layout   *layout
 	called   bool // GORM has handed the statement over
 	ran      bool
+	recorded bool  // by the statement itself; see composed
 	lost     error // why it is not recorded; see spare
 	kind     statementKind
 	set      clause.Set        // what an UPDATE assigns; GORM drops it afterwards
@@ -79,6 +80,11 @@ func (c *capture) instead(ctx context.Context, text string, args []any) (sql.Res
 	if err := c.open(ctx, text); err != nil {
 		return nil, err
 	}
+	if text, args, err := c.compose(ctx, text, args); err != nil {
+		return nil, failed(err)
+	} else if text != "" {
+		return c.execComposed(ctx, text, args)
+	}
 	if text, ok := c.updateFrom(text); ok {
 		return c.execUpdateFrom(ctx, text, args)
 	}
@@ -110,6 +116,11 @@ func (c *capture) QueryContext(ctx context.Context, text string, args ...any) (*
 func (c *capture) insteadRows(ctx context.Context, text string, args []any) (*sql.Rows, error) {
 	if err := c.open(ctx, text); err != nil {
 		return nil, err
+	}
+	if text, args, err := c.compose(ctx, text, args); err != nil {
+		return nil, failed(err)
+	} else if text != "" {
+		return c.queryComposed(ctx, text, args)
 	}
 	if err := c.prepare(ctx); err != nil {
 		return nil, err
@@ -341,7 +352,7 @@ func (c *capture) setsKey() bool {
 // put back.
 func (c *capture) finish(ctx context.Context) (err error) {
 	defer recovered(&err)
-	if !c.ran {
+	if !c.ran || c.recorded {
 		return nil
 	}
 	if c.kind != inserting && !c.complete && c.db.Error == nil && c.db.RowsAffected > int64(len(c.before)) {

@@ -28,6 +28,9 @@ func (p *Plugin) connect(ctx context.Context, db *gorm.DB, separate bool) error 
 		return nil
 	}
 	p.store = tx
+	if p.dialect.name == "postgres" {
+		p.composer, _ = tx.(audit.TxComposer)
+	}
 	if err := p.probe(ctx, db); err != nil {
 		return err
 	}

@@ -25,7 +25,8 @@ type Plugin struct {
 	rec  *audit.Recorder
 	opts []Option
 
-	store      audit.TxStore // nil if events are held until the commit
+	store      audit.TxStore    // nil if events are held until the commit
+	composer   audit.TxComposer // nil if no statement can record itself
 	policy     RawPolicy
 	dialect    dialect
 	tables     map[string]*table // by name, with and without the database schema

@@ -63,7 +63,8 @@ func newTable(s *schema.Schema) (*table, error) {
 type column struct {
 	name     string
 	kind     kind
-	wide     bool // may hold a long value
+	typeName string // as the database calls it
+	wide     bool   // may hold a long value
 	redacted bool
 	secrets  *secrets // within its values; nil if these hold no parts
 	audited  bool     // is part of events; others are read for what they mean
@@ -88,6 +89,8 @@ type layout struct {
 	// lists and pairs are what SELECT and UPDATE ... FROM are made of, by which
 	// wide columns are assigned; see mask.
 	lists, pairs sync.Map
+
+	composed composed // forms of statements that record what they do
 }
 
 // find returns the place of a column, or -1.
@@ -136,6 +139,7 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
 		c := column{
 			name:     name,
 			kind:     d.kindOf(f, ct.DatabaseTypeName()),
+			typeName: strings.ToUpper(ct.DatabaseTypeName()),
 			audited:  !e.ignored[name],
 			redacted: e.redacts(name),
 			key:      slices.Contains(t.keys, name),

@@ -51,8 +51,19 @@ func (c *capture) updateFrom(text string) (string, bool) {
 		stmt.TableExpr != nil || stmt.Table != c.layout.table || stmt.SQL.String() != text {
 		return "", false
 	}
-	if _, from := stmt.Clauses["FROM"]; from {
+	set, where, ok := c.split(text)
+	if !ok {
 		return "", false
+	}
+	p := c.layout.pairFor(c.assigned)
+	return c.joinOld(set, where, p.old, "audit_old.*,"+p.new), true
+}
+
+// split parts an UPDATE before its conditions; false if it is not a plain one.
+func (c *capture) split(text string) (set, where string, ok bool) {
+	stmt := c.db.Statement
+	if _, from := stmt.Clauses["FROM"]; from {
+		return "", "", false
 	}
 	head := &gorm.Statement{
 		DB: c.db, Clauses: stmt.Clauses, Table: stmt.Table, Schema: stmt.Schema, Context: stmt.Context,
@@ -60,24 +71,27 @@ func (c *capture) updateFrom(text string) (string, bool) {
 	}
 	head.SQL.Grow(200)
 	head.Build("UPDATE", "SET")
-	set := head.SQL.String()
-	where, ok := strings.CutPrefix(text, set)
-	if !ok || where != "" && !strings.HasPrefix(where, " WHERE ") {
-		return "", false
-	}
-	d, p := c.plugin.dialect, c.layout.pairFor(c.assigned)
+	set = head.SQL.String()
+	where, ok = strings.CutPrefix(text, set)
+	return set, where, ok && (where == "" || strings.HasPrefix(where, " WHERE "))
+}
+
+// joinOld joins the rows of an UPDATE to what they were before, locked. Old are
+// columns of the old row, the keys among them under their oldName.
+func (c *capture) joinOld(set, where, old, returning string) string {
+	d := c.plugin.dialect
 	table := d.quote(c.layout.table)
 	var b strings.Builder
-	b.Grow(len(text) + len(p.old) + len(p.new) + 200)
-	b.WriteString(set + " FROM (SELECT " + p.old + " FROM " + table + where + d.lock + ") audit_old WHERE ")
+	b.Grow(len(set) + len(where) + len(old) + len(returning) + 200)
+	b.WriteString(set + " FROM (SELECT " + old + " FROM " + table + where + d.lock + ") audit_old WHERE ")
 	for i, k := range c.layout.keys {
 		if i > 0 {
 			b.WriteString(" AND ")
 		}
 		b.WriteString(table + "." + d.quote(c.layout.columns[k].name) + "=audit_old." + oldName(k, 0))
 	}
-	b.WriteString(" RETURNING audit_old.*," + p.new)
-	return b.String(), true
+	b.WriteString(" RETURNING " + returning)
+	return b.String()
 }
 
 // execUpdateFrom runs what updateFrom has made.

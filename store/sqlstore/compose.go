@@ -67,3 +67,11 @@ func (s *Store) ComposeArgs(e audit.Event) ([]any, error) {
 	}
 	return args, nil
 }
+
+// ComposedError implements [audit.TxComposer]. PostgreSQL names the table.
+func (s *Store) ComposedError(err error) error {
+	if !strings.Contains(err.Error(), s.names.events) {
+		return nil
+	}
+	return s.appendError(err)
+}

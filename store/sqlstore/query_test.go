@@ -122,7 +122,7 @@ func TestAnInsertSaysOnceWhatItsRowsHaveInCommon(t *testing.T) {
 			for _, n := range []int{2, 16, maxRows} {
 				written := 0
 				for _, s := range q.statements(rows(n, differing)) {
-					require.Equal(t, variables(s), len(s.args))
+					require.Len(t, s.args, variables(s))
 					require.LessOrEqual(t, len(s.args), 65535)
 					if d == SQLite {
 						require.LessOrEqual(t, len(s.args), maxArgsPerInsert+len(columns))

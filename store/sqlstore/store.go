@@ -122,16 +122,19 @@ func (s *Store) encode(events []audit.Event) ([][]any, error) {
 // run runs the statements that write some events.
 func (s *Store) run(ctx context.Context, tx audit.DBTX, statements []statement) error {
 	for _, q := range statements {
-		_, err := tx.ExecContext(ctx, q.text, q.args...)
-		switch {
-		case err == nil:
-		case s.names.dialect.duplicate(err):
-			return fmt.Errorf("%w: %w", audit.ErrDuplicate, err)
-		default:
-			return fmt.Errorf("sqlstore: append events: %w", err)
+		if _, err := tx.ExecContext(ctx, q.text, q.args...); err != nil {
+			return s.appendError(err)
 		}
 	}
 	return nil
+}
+
+// appendError is the error of an INSERT of events.
+func (s *Store) appendError(err error) error {
+	if s.names.dialect.duplicate(err) {
+		return fmt.Errorf("%w: %w", audit.ErrDuplicate, err)
+	}
+	return fmt.Errorf("sqlstore: append events: %w", err)
 }
 
 // maxBytes bounds the changes of one INSERT, far under the packet that MySQL

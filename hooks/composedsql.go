@@ -1,0 +1,248 @@
+package hooks
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gormtrail/audit"
+)
+
+// composeText makes the form of a statement that records itself; empty if the
+// statement is not on one row, or is not a plain one.
+func (c *capture) composeText(text string, variables int) string {
+	stmt, l := c.db.Statement, c.layout
+	if stmt.SQL.String() != text || c.kind != inserting && !c.pinsKey() {
+		return ""
+	}
+	list := func(table string, name func(int) string) string {
+		parts := make([]string, len(l.columns))
+		for i := range l.columns {
+			parts[i] = table + c.plugin.dialect.quote(l.columns[i].name) + " AS " + name(i)
+		}
+		return strings.Join(parts, ",")
+	}
+	theirs := ""
+	switch c.kind {
+	case inserting:
+		if c.wantsRows() {
+			theirs = c.returning() + ","
+			text += "," + list("", newSQL)
+		} else {
+			text += " RETURNING " + list("", newSQL)
+		}
+	case updating:
+		set, where, ok := c.split(text)
+		if !ok {
+			return ""
+		}
+		text = c.joinOld(set, where, list("", oldSQL), "audit_old.*,"+list(c.plugin.dialect.quote(l.table)+".", newSQL))
+	case deleting:
+		text += " RETURNING " + list("", oldSQL)
+	}
+	s := eventSQL{layout: l, kind: c.kind, set: c.assigned}
+	s.deletes = c.kind == updating && l.deleted >= 0 && len(c.set) == 1 && c.assigned(l.columns[l.deleted].name)
+	return "WITH audit_row AS (" + text + ")," +
+		"audit_text AS (SELECT *" + listVariables(variables) + s.texts() + " FROM audit_row)," +
+		"audit_event AS MATERIALIZED (SELECT *,COALESCE(" + s.doubt() + ",false) AS audit_doubt FROM audit_text)," +
+		"audit_written AS (" + c.plugin.composer.ComposeText("audit_event", s.computed(), variables+ownVariables) +
+		" WHERE NOT audit_doubt AND audit_changes<>'[]' RETURNING 1) " +
+		"SELECT " + theirs + "audit_doubt,(SELECT count(*) FROM audit_written)" + s.images() + " FROM audit_event"
+}
+
+// ownVariables is the number of variables that composeArgs adds to those of the
+// store.
+const ownVariables = 5
+
+// variableSQL is the nth of them, once listVariables has made columns of them.
+func variableSQL(n int) string { return "audit_v" + strconv.Itoa(n) }
+
+func listVariables(bound int) string {
+	var b strings.Builder
+	for n := 1; n <= ownVariables; n++ {
+		b.WriteString(",$" + strconv.Itoa(bound+n) + "::text AS " + variableSQL(n))
+	}
+	return b.String()
+}
+
+// oldSQL and newSQL are a column of the row as it was and as it is. They are
+// named as updateFrom names them.
+func oldSQL(i int) string { return oldName(i, 0) }
+func newSQL(i int) string { return "audit_n" + strconv.Itoa(i) }
+
+// eventSQL are the expressions for the event of a row.
+type eventSQL struct {
+	layout  *layout
+	kind    statementKind
+	set     func(string) bool // columns that the statement assigns
+	deletes bool              // it is a soft delete
+}
+
+// operation is what operationOf says; doubt tells where it would say another.
+func (s *eventSQL) operation() audit.Operation {
+	switch {
+	case s.kind == inserting:
+		return audit.Created
+	case s.kind == deleting || s.deletes:
+		return audit.Deleted
+	}
+	return audit.Updated
+}
+
+// row is a column of the row that names the record: see unit.addRow.
+func (s *eventSQL) row(i int) string {
+	if s.kind == inserting {
+		return newSQL(i)
+	}
+	return oldSQL(i)
+}
+
+// text is a column as text; empty if there is no such column.
+func (s *eventSQL) text(i int, x string) string {
+	if i < 0 {
+		return "''"
+	}
+	text, _ := s.layout.columns[i].plainSQL(x)
+	return text
+}
+
+// texts are the columns of audit_text that the rest is made of.
+func (s *eventSQL) texts() string {
+	l := s.layout
+	id := make([]string, len(l.keys))
+	for i, k := range l.keys {
+		if id[i] = s.text(k, s.row(k)); len(id) > 1 {
+			id[i] = "replace(replace(" + id[i] + ",'%','%25'),'/','%2F')"
+		}
+	}
+	label := ""
+	if l.label >= 0 {
+		if label = s.row(l.label); s.operation() == audit.Updated {
+			label = newSQL(l.label)
+		}
+	}
+	workspace, owner := "''", "''"
+	if l.workspace >= 0 {
+		workspace = s.text(l.workspace, s.row(l.workspace))
+	}
+	if l.owner >= 0 {
+		owner = s.text(l.owner, s.row(l.owner))
+	}
+	return "," + strings.Join(id, "||'/'||") + " AS audit_id," + s.text(l.label, label) + " AS audit_label," +
+		workspace + " AS audit_workspace," + owner + " AS audit_owner," + s.changes() + " AS audit_changes"
+}
+
+// changes is what entity.change makes of the columns.
+func (s *eventSQL) changes() string {
+	var parts []string
+	for i := range s.layout.columns {
+		c := &s.layout.columns[i]
+		if !c.audited {
+			continue
+		}
+		head := literalSQL(`,{"field":` + string(audit.AppendJSONString(nil, c.name)))
+		before, after := c.sideSQL("before", oldSQL(i)), c.sideSQL("after", newSQL(i))
+		switch {
+		case s.kind == inserting:
+			parts = append(append(append(parts, head), after...), "'}'")
+		case s.kind == updating && s.set(c.name):
+			change := slices.Concat([]string{head}, before, after, []string{"'}'"})
+			parts = append(parts, "CASE WHEN "+c.differsSQL(oldSQL(i), newSQL(i), true)+" THEN "+concatSQL(change)+" END")
+		case s.kind == deleting || s.deletes:
+			parts = append(append(append(parts, head), before...), "'}'")
+		}
+	}
+	if len(parts) == 0 {
+		return "'[]'"
+	}
+	return "'['||substr(" + concatSQL(parts) + ",2)||']'" // without the first comma
+}
+
+// doubt reports whether Go has to make the event: where a text is over its limit
+// or has a character that PostgreSQL does not escape, where another column has
+// changed than those assigned or the row was deleted or restored by them, and
+// where the row is of another workspace than the caller.
+func (s *eventSQL) doubt() string {
+	l := s.layout
+	var doubts []string
+	for i := range l.columns {
+		c := &l.columns[i]
+		involved := s.kind != updating || s.deletes || s.set(c.name) || i == l.label
+		if s.kind == updating && !s.set(c.name) {
+			doubts = append(doubts, c.differsSQL(oldSQL(i), newSQL(i), false))
+		}
+		if c.doubtSQL("x") == "" || !involved {
+			continue
+		}
+		if s.kind != inserting {
+			doubts = append(doubts, c.doubtSQL(oldSQL(i)))
+		}
+		if s.kind == inserting || s.kind == updating && s.set(c.name) {
+			doubts = append(doubts, c.doubtSQL(newSQL(i)))
+		}
+	}
+	if s.kind == updating && l.deleted >= 0 {
+		c := &l.columns[l.deleted]
+		was, _ := c.deletedSQL(oldSQL(l.deleted))
+		is, _ := c.deletedSQL(newSQL(l.deleted))
+		if s.deletes {
+			doubts = append(doubts, was, "NOT ("+is+")")
+		} else if s.set(c.name) {
+			doubts = append(doubts, "("+was+")<>("+is+")")
+		}
+	}
+	over := func(x string, limit int) string { return "octet_length(" + x + ")>" + strconv.Itoa(limit) }
+	doubts = append(doubts, over("audit_id", audit.MaxIDBytes), "audit_changes ~ '"+hiddenSQL+"'")
+	if l.label >= 0 {
+		doubts = append(doubts, over("audit_label", audit.MaxLabelBytes))
+	}
+	if l.owner >= 0 {
+		doubts = append(doubts, over("audit_owner", audit.MaxIDBytes))
+	}
+	if l.workspace >= 0 {
+		doubts = append(doubts, over("audit_workspace", audit.MaxIDBytes),
+			"audit_workspace<>'' AND audit_workspace<>"+variableSQL(2))
+	}
+	for i := range doubts {
+		doubts[i] = "COALESCE(" + doubts[i] + ",false)"
+	}
+	return strings.Join(doubts, " OR ")
+}
+
+// images are the images of a row in doubt, as a reader scans them.
+func (s *eventSQL) images() string {
+	var b strings.Builder
+	add := func(name func(int) string) {
+		for i := range s.layout.columns {
+			c := s.layout.columns[i]
+			c.name = name(i)
+			for _, e := range s.layout.dialect.selected(&c, "", s.set(s.layout.columns[i].name)) {
+				b.WriteString(",CASE WHEN audit_doubt THEN " + e + " END")
+			}
+		}
+	}
+	if s.kind != inserting {
+		add(oldSQL)
+	}
+	if s.kind != deleting {
+		add(newSQL)
+	}
+	return b.String()
+}
+
+// computed are the parts of the event over audit_event.
+func (s *eventSQL) computed() audit.ComputedEvent {
+	ownership := "CASE WHEN audit_owner<>'' AND audit_owner=" + variableSQL(3) + " THEN '" + string(audit.OwnershipSelf) + "' ELSE '" + string(audit.OwnershipOther) + "' END"
+	origin := "CASE WHEN audit_owner<>'' AND audit_owner=" + variableSQL(3) + " THEN " + variableSQL(4) + " ELSE " + variableSQL(5) + " END"
+	workspace := "COALESCE(NULLIF(audit_workspace,'')," + variableSQL(1) + ")"
+	if s.layout.owner < 0 {
+		ownership, origin = literalSQL(string(audit.OwnershipNone)), variableSQL(5)
+	}
+	if s.layout.workspace < 0 {
+		workspace = variableSQL(1)
+	}
+	return audit.ComputedEvent{
+		Workspace: workspace, Operation: literalSQL(string(s.operation())), Origin: origin, Ownership: ownership,
+		EntityID: "audit_id", EntityLabel: "audit_label", EntityOwner: "audit_owner", Changes: "audit_changes",
+	}
+}

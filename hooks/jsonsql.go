@@ -1,0 +1,113 @@
+package hooks
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/gormtrail/audit"
+)
+
+// The functions of this file write SQL for PostgreSQL that makes the JSON of an
+// event from columns, as appendCanonical and entity.change make it from what a
+// driver gives, for the types of which both are sure to say the same.
+
+// jsonSQL is an expression for the JSON of a column's value x, which is never
+// null; false if only Go can make it.
+func (c *column) jsonSQL(x string) (string, bool) {
+	value, ok := "to_json("+x+")::text", false
+	switch c.typeName {
+	case "BOOL":
+		ok = c.kind == kindBool
+	case "INT2", "INT4", "INT8":
+		value, ok = x+"::text", c.kind == kindNumber
+	case "NUMERIC":
+		ok = c.kind == kindNumber
+	case "TEXT", "VARCHAR", "UUID":
+		ok = c.kind == kindText
+	case "DATE":
+		ok = c.kind == kindDate
+	case "TIMESTAMP":
+		value, ok = "rtrim("+value+`,'"')||'Z"'`, c.kind == kindTime
+	case "TIMESTAMPTZ":
+		value, ok = "rtrim(to_json("+x+` AT TIME ZONE 'UTC')::text,'"')||'Z"'`, c.kind == kindTime
+	}
+	return "COALESCE(" + value + ",'null')", ok
+}
+
+// doubtSQL reports whether Go has to make the JSON of this value: one that is
+// shortened, and a time that is none. Empty if there is no such value.
+func (c *column) doubtSQL(x string) string {
+	switch {
+	case c.redacted:
+	case c.kind == kindTime:
+		return x + " NOT BETWEEN '0001-01-02' AND '9999-12-30'"
+	case c.wide:
+		return "octet_length(" + x + ")>" + strconv.Itoa(audit.MaxValueBytes)
+	}
+	return ""
+}
+
+// hiddenSQL finds the characters that [audit.AppendJSONString] escapes and
+// PostgreSQL does not.
+const hiddenSQL = `[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]`
+
+// sideSQL are the arguments of concat for one side of a change, with the comma
+// before it.
+func (c *column) sideSQL(side, x string) []string {
+	if c.redacted {
+		return []string{`',"` + side + `_form":"redacted"'`}
+	}
+	value, _ := c.jsonSQL(x)
+	return []string{`',"` + side + `":'`, value}
+}
+
+// differsSQL reports whether a column has changed. A long value that the
+// statement did not assign is not read.
+func (c *column) differsSQL(was, is string, assigned bool) string {
+	if !c.wide || assigned {
+		return was + " IS DISTINCT FROM " + is
+	}
+	long := "octet_length(" + was + ")>" + strconv.Itoa(audit.MaxValueBytes)
+	return "CASE WHEN " + long + " THEN octet_length(" + is + ") IS DISTINCT FROM octet_length(" + was + ") ELSE " + was + " IS DISTINCT FROM " + is + " END"
+}
+
+// plainSQL is a column as plain text, as the function plain makes it; empty for
+// null and for what is redacted.
+func (c *column) plainSQL(x string) (string, bool) {
+	if c.redacted {
+		return "''", true
+	}
+	switch c.typeName {
+	case "INT2", "INT4", "INT8":
+		return "COALESCE(" + x + "::text,'')", c.kind == kindNumber
+	case "TEXT", "VARCHAR", "UUID":
+		return "COALESCE(" + x + "::text,'')", c.kind == kindText
+	}
+	return "", false
+}
+
+// deletedSQL reports whether a column marks its row as deleted; see
+// layout.isDeleted.
+func (c *column) deletedSQL(x string) (string, bool) {
+	switch c.typeName {
+	case "BOOL":
+		return "COALESCE(" + x + ",false)", true
+	case "INT2", "INT4", "INT8":
+		return "COALESCE(" + x + ",0)<>0", true
+	case "TIMESTAMP", "TIMESTAMPTZ", "DATE":
+		return x + " IS NOT NULL", true
+	}
+	return "", false
+}
+
+// literalSQL is a text as a literal.
+func literalSQL(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// concatSQL joins texts; a function of PostgreSQL takes 100 arguments.
+func concatSQL(parts []string) string {
+	const most = 90
+	for len(parts) > most {
+		parts = append([]string{"concat(" + strings.Join(parts[:most], ",") + ")"}, parts[most:]...)
+	}
+	return "concat(" + strings.Join(parts, ",") + ")"
+}
