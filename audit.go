@@ -313,6 +313,9 @@ type TxLister interface {
 // Without it, or on another database, hooks write the event by a statement of
 // its own.
 type TxComposer interface {
+	// Composes reports whether store is this one: a store that embeds it may
+	// have an AppendTx of its own, which must not be passed over.
+	Composes(store Store) bool
 	// ComposeText returns an INSERT that writes an event for each row of the
 	// relation named source. Its variables are those of ComposeArgs; the first
 	// one follows the given number of others.

@@ -28,8 +28,8 @@ func (p *Plugin) connect(ctx context.Context, db *gorm.DB, separate bool) error 
 		return nil
 	}
 	p.store = tx
-	if p.dialect.name == "postgres" {
-		p.composer, _ = tx.(audit.TxComposer)
+	if c, ok := store.(audit.TxComposer); ok && p.dialect.name == "postgres" && c.Composes(store) {
+		p.composer = c
 	}
 	if err := p.probe(ctx, db); err != nil {
 		return err

@@ -8,6 +8,9 @@ import (
 
 var _ audit.TxComposer = (*Store)(nil)
 
+// Composes implements [audit.TxComposer].
+func (s *Store) Composes(store audit.Store) bool { return store == audit.Store(s) }
+
 // computed is the expression for a column; empty if the column is not computed.
 func computed(column string, c audit.ComputedEvent) string {
 	switch column {
