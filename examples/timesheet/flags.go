@@ -24,6 +24,7 @@ type options struct {
 	authors    list
 	actions    []audit.Action
 	zone       *time.Location
+	serve      string
 }
 
 // filtered tells whether the flags ask for a part of the log.
@@ -65,6 +66,7 @@ const usage = `Usage: go run ./examples/timesheet [flags]
 Imports a Clockify detailed report, plays a working week, and prints the audit
 report of it, oldest first. Without -from, -to, -author and -action, long runs
 of events that are alike are folded; with one of them every event has its row.
+With -serve it shows the report as a web page instead.
 
 `
 
@@ -87,6 +89,7 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 	f.Var(&o.authors, "author", "report the events of these `AUTHORS`: names or ids, with commas between them or the flag repeated")
 	f.Var(&actions, "action", "report these `ACTIONS`: labels, codes, or parts such as project.updated, time_entry or deleted")
 	f.StringVar(&zone, "tz", "UTC", "time `ZONE` of the report and of the imported file, as Europe/Berlin")
+	f.StringVar(&o.serve, "serve", "", "serve the audit log as a web page on `ADDRESS` until interrupted, as 127.0.0.1:8080; it asks for no password")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}

@@ -5,9 +5,11 @@
 //	go run ./examples/timesheet
 //	go run ./examples/timesheet -import my-report.csv -tz Europe/Berlin
 //	go run ./examples/timesheet -author "Ben Okafor" -action time_entry.updated
+//	go run ./examples/timesheet -serve 127.0.0.1:8080
 //
 // Each run makes a new database in a new temporary folder, unless -db names
-// one. If the file that -db names exists already, it is only reported on.
+// one. If the file that -db names exists already, it is only reported on, or
+// served.
 package main
 
 import (
@@ -52,7 +54,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(tracker.report(ctx, opts, stdout), tracker.Close())
+	show := tracker.report
+	if opts.serve != "" {
+		show = tracker.serve
+	}
+	return errors.Join(show(ctx, opts, stdout), tracker.Close())
 }
 
 // prepare opens the database that exists, or makes a new one and fills it.
@@ -94,14 +100,22 @@ func prepare(ctx context.Context, opts *options, stderr io.Writer) (*tracker, er
 	return nil, err
 }
 
-// reopen opens a database that an earlier run made. It changes nothing in it.
+// reopen opens a database that an earlier run made. It changes nothing in it,
+// unless it is to be served.
 func reopen(ctx context.Context, opts *options) (*tracker, error) {
 	if opts.importFile != "" {
 		return nil, fmt.Errorf("%s exists already and -import needs a new database; name another with -db", opts.db)
 	}
-	t, err := open(opts.db, "ro")
+	mode := "ro"
+	if opts.serve != "" {
+		mode = "rw"
+	}
+	t, err := open(opts.db, mode)
 	if err == nil {
-		if err = t.store.VerifySchema(ctx); err == nil {
+		if err = t.store.VerifySchema(ctx); err == nil && opts.serve != "" {
+			err = t.setUp(ctx)
+		}
+		if err == nil {
 			return t, nil
 		}
 		err = errors.Join(err, t.Close())

@@ -26,6 +26,7 @@ type tracker struct {
 	store    *sqlstore.Store
 	clock    *week.Clock
 	settings *sqlstore.Settings
+	rec      *audit.Recorder
 	backend  *backend.Backend
 	imported backend.Imported
 }
@@ -65,11 +66,11 @@ func (t *tracker) setUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rec, err := audit.New(t.store, &audit.Config{Gate: t.settings, Now: t.clock.Now, RequireActor: true})
+	t.rec, err = audit.New(t.store, &audit.Config{Gate: t.settings, Now: t.clock.Now, RequireActor: true})
 	if err != nil {
 		return err
 	}
-	if err := t.db.Use(hooks.New(rec, timesheet.AuditModels()...)); err != nil {
+	if err := t.db.Use(hooks.New(t.rec, timesheet.AuditModels()...)); err != nil {
 		return err
 	}
 	t.backend = backend.New(t.db, keys())

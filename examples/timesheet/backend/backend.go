@@ -112,3 +112,20 @@ func find[T any](ctx context.Context, b *Backend, column, value string) (T, erro
 	}
 	return record, err
 }
+
+// list reads the records of the workspace, by name.
+func list[T any](ctx context.Context, b *Backend) ([]T, error) {
+	var records []T
+	err := b.db.WithContext(ctx).Scopes(in(ctx)).Order("name, id").Find(&records).Error
+	return records, err
+}
+
+// Users lists the users, by name.
+func (b *Backend) Users(ctx context.Context) ([]timesheet.User, error) {
+	return list[timesheet.User](ctx, b)
+}
+
+// User finds a user by id.
+func (b *Backend) User(ctx context.Context, id string) (timesheet.User, error) {
+	return find[timesheet.User](ctx, b, "id", id)
+}

@@ -47,6 +47,11 @@ func (b *Backend) RenameProject(ctx context.Context, id, name string) error {
 	return change[timesheet.Project](ctx, b, id, map[string]any{"name": name})
 }
 
+// Projects lists the projects, by name.
+func (b *Backend) Projects(ctx context.Context) ([]timesheet.Project, error) {
+	return list[timesheet.Project](ctx, b)
+}
+
 // SmallestProject finds the project, other than one, that has the fewest time
 // entries but has some.
 func (b *Backend) SmallestProject(ctx context.Context, other string) (timesheet.Project, error) {

@@ -29,17 +29,28 @@ var Types = []audit.EntityType{
 	timesheet.TypeCategory,
 }
 
-// Clock is the time of the story. It moves only when it is set.
+// Clock is the time of the story. It moves only when it is set, until it runs.
 type Clock struct {
-	mu  sync.Mutex
-	now time.Time
+	mu      sync.Mutex
+	now     time.Time
+	running time.Time // since when; zero if it stands still
 }
 
 // Now returns the time of the story.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.running.IsZero() {
+		return c.now.Add(time.Since(c.running))
+	}
 	return c.now
+}
+
+// Run sets the clock and lets it run on from there.
+func (c *Clock) Run(from time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now, c.running = from, time.Now()
 }
 
 // Set moves the clock.
