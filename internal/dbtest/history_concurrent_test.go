@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/gormtrail/audit"
 )
 
@@ -39,22 +37,21 @@ func TestRandomHistoriesOfManyWriters(t *testing.T) {
 			p := newPast(t, name, storeInDatabase, false)
 			start := time.Now()
 			tries := 0
-			for round := uint64(0); p.done < *historyOps/4; round++ {
-				if round%roundsPerHistory == 0 {
-					require.NoError(t, p.begin())
-					require.True(t, p.check(), p.wrong)
+			for n := uint64(0); p.done < *historyOps/4; n++ {
+				random := rand.New(rand.NewPCG(seed, n))
+				h := history{Rounds: make([][][]move, roundsPerHistory)}
+				for i := range h.Rounds {
+					h.Rounds[i] = together(random)
 				}
-				writers := together(rand.New(rand.NewPCG(seed, round)))
-				tries += p.round(writers)
-				if p.check(); len(p.wrong) == 0 {
-					p.wrong = p.rebuilt()
-				}
-				if len(p.wrong) > 0 {
-					for i, moves := range writers {
+				played, more, wrong := p.liveTogether(h.Rounds)
+				tries += more
+				if len(wrong) > 0 {
+					h.Rounds = h.Rounds[:played]
+					for i, moves := range h.Rounds[played-1] {
 						t.Logf("writer %d:\n%s", i+1, lines(moves))
 					}
-					keep(t, name, writers)
-					t.Fatalf("round %d:\n%s", round, strings.Join(p.wrong, "\n"))
+					keep(t, name, h)
+					t.Fatalf("round %d of history %d:\n%s", played, n, strings.Join(wrong, "\n"))
 				}
 			}
 			t.Logf("%d writes in %s, %d moves were tried again", p.done, time.Since(start).Round(time.Millisecond), tries)
@@ -62,7 +59,7 @@ func TestRandomHistoriesOfManyWriters(t *testing.T) {
 	}
 }
 
-// roundsPerHistory is after how many rounds the tables start anew.
+// roundsPerHistory is after how many rounds the tables begin anew.
 const roundsPerHistory = 10
 
 // together draws the moves of several writers.
@@ -98,6 +95,21 @@ func drawn(random *rand.Rand, depth int) move {
 		m.Within = append(m.Within, drawn(random, depth+1))
 	}
 	return m
+}
+
+// liveTogether runs a history of several writers from its beginning. After each
+// round, what they have done together is held against the truth. It returns the
+// number of rounds until something was wrong, and of moves that were tried again.
+func (p *past) liveTogether(rounds [][][]move) (played, tries int, wrong []string) {
+	p.trouble(p.begin())
+	for played < len(rounds) && len(p.wrong) == 0 {
+		tries += p.round(rounds[played])
+		played++
+		if p.check() {
+			p.wrong = p.rebuilt()
+		}
+	}
+	return max(played, 1), tries, p.wrong
 }
 
 // round lets writers work at the same time and returns how often they had to

@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gorm.io/gorm"
@@ -237,6 +239,47 @@ func (o *Oracle) quote(name string) string {
 	return `"` + name + `"`
 }
 
+// watchConstraints makes the oracle see what MariaDB runs no trigger for: the
+// rows that a foreign key deletes or empties together with the one they refer
+// to. It goes by the database's own catalogue.
+func (o *Oracle) watchConstraints(ctx context.Context) error {
+	rows, err := o.pool.QueryContext(ctx, `SELECT k.TABLE_NAME, k.COLUMN_NAME, k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE
+		FROM information_schema.REFERENTIAL_CONSTRAINTS r JOIN information_schema.KEY_COLUMN_USAGE k
+		ON k.CONSTRAINT_SCHEMA = r.CONSTRAINT_SCHEMA AND k.CONSTRAINT_NAME = r.CONSTRAINT_NAME AND k.TABLE_NAME = r.TABLE_NAME
+		WHERE r.CONSTRAINT_SCHEMA = DATABASE() AND r.DELETE_RULE IN ('CASCADE', 'SET NULL')`)
+	if err != nil {
+		return err
+	}
+	bodies := map[string]string{}
+	for rows.Next() {
+		var child, column, parent, key, action string
+		if err := rows.Scan(&child, &column, &parent, &key, &action); err != nil {
+			return joinClose(err, rows)
+		}
+		t := o.table(child)
+		if t == nil {
+			continue
+		}
+		after := "NULL"
+		if action == "SET NULL" {
+			emptied := *t
+			emptied.columns = slices.Clone(t.columns)
+			after = strings.ReplaceAll(o.image(&emptied, ""), "CAST(`"+column+"` AS CHAR)", "NULL")
+		}
+		bodies[parent] += fmt.Sprintf("INSERT INTO truth (tbl, old, new) SELECT '%s', %s, %s FROM %s WHERE %s = OLD.%s; ",
+			child, o.image(t, ""), after, o.quote(child), o.quote(column), o.quote(key))
+	}
+	if err := joinClose(rows.Err(), rows); err != nil {
+		return err
+	}
+	for parent, body := range bodies {
+		if _, err := o.pool.ExecContext(ctx, fmt.Sprintf("CREATE TRIGGER constraints_of_%[1]s BEFORE DELETE ON `%[1]s` FOR EACH ROW BEGIN %[2]sEND", parent, body)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Reset forgets all changes so far.
 func (o *Oracle) Reset(ctx context.Context) error {
 	_, err := o.pool.ExecContext(ctx, "DELETE FROM truth")
@@ -246,31 +289,44 @@ func (o *Oracle) Reset(ctx context.Context) error {
 // Read returns the committed changes in their order. An update that left every
 // value as it was is none.
 func (o *Oracle) Read(ctx context.Context) ([]RowChange, error) {
-	rows, err := o.pool.QueryContext(ctx, "SELECT tbl, old, new FROM truth ORDER BY id")
+	changes, _, err := o.readAfter(ctx, 0)
+	return changes, err
+}
+
+// readAfter is Read from a row of truth on. It also returns the last.
+func (o *Oracle) readAfter(ctx context.Context, last int64) (changes []RowChange, _ int64, err error) {
+	query, args := "SELECT id, tbl, old, new FROM truth WHERE id > $1 ORDER BY id", []any{last}
+	if o.dialect != "postgres" {
+		// MariaDB would have it prepared each time.
+		query, args = strings.Replace(query, "$1", strconv.FormatInt(last, 10), 1), nil
+	}
+	rows, err := o.pool.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, err
+		return nil, last, err
 	}
 	defer rows.Close()
-	var changes []RowChange
 	for rows.Next() {
 		var table string
 		var old, new sql.NullString
-		if err := rows.Scan(&table, &old, &new); err != nil {
-			return nil, err
+		if err := rows.Scan(&last, &table, &old, &new); err != nil {
+			return nil, last, err
+		}
+		if old == new {
+			continue
 		}
 		t := o.table(table)
 		c := RowChange{Table: table}
 		if c.Before, err = t.row(old); err != nil {
-			return nil, err
+			return nil, last, err
 		}
 		if c.After, err = t.row(new); err != nil {
-			return nil, err
+			return nil, last, err
 		}
-		if !reflect.DeepEqual(c.Before, c.After) {
+		if !maps.Equal(c.Before, c.After) {
 			changes = append(changes, c)
 		}
 	}
-	return changes, rows.Err()
+	return changes, last, rows.Err()
 }
 
 func (t *oracleTable) row(image sql.NullString) (Row, error) {
