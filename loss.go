@@ -201,19 +201,17 @@ func (r *Recorder) tell(ctx context.Context) error {
 // event is the event that tells of the gap.
 func (g gap) event(workspace string) Event {
 	e := Event{Workspace: workspace, Actor: System, Operation: Lost, Entity: Entity{Type: TypeLog, ID: "*"}}
-	for _, c := range []struct {
-		field string
-		value any
-	}{
-		{"events", g.events},
-		{"from", g.from.Truncate(time.Microsecond)},
-		{"to", g.to.Truncate(time.Microsecond)},
-		{"error", g.class},
-	} {
-		b, _ := json.Marshal(c.value) // of a number, a time or a text
-		e.Changes = append(e.Changes, Change{Field: c.field, After: Value{JSON: b}})
-	}
+	e.tell("events", g.events)
+	e.tell("from", g.from.Truncate(time.Microsecond))
+	e.tell("to", g.to.Truncate(time.Microsecond))
+	e.tell("error", g.class)
 	return e
+}
+
+// tell adds a change that tells what the log did: a number, a time or texts.
+func (e *Event) tell(field string, value any) {
+	b, _ := json.Marshal(value)
+	e.Changes = append(e.Changes, Change{Field: field, After: Value{JSON: b}})
 }
 
 // patience is how long something is tried that nobody waits for.

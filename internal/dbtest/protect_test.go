@@ -11,6 +11,7 @@ import (
 	"time"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
@@ -168,13 +169,15 @@ func TestEachRoleDoesItsPartAndNothingElse(t *testing.T) {
 		purger := storeAs(t, r.purger, nil)
 		require.NoError(t, purger.VerifySchema(ctx))
 		requireStored(t, purger, sample(1))
-		require.Error(t, purger.Append(ctx, []audit.Event{sample(2)}))
 		for _, statement := range []string{updateEvents, truncateEvents, "UPDATE audit_events_settings SET version = 9"} {
 			requireDenied(t, r.purger, statement)
 		}
-		_, err = r.purger.SQL().Exec(deleteEvents)
-		require.NoError(t, err)
-		requireStored(t, application)
+		batch := audit.PurgeBatch{Workspace: sample(1).Workspace, To: sample(1).Time.Add(1), IDs: []uuid.UUID{sample(1).ID}, Tell: []audit.Event{sample(2)}}
+		require.Error(t, application.Purge(ctx, batch))
+		require.Error(t, reader.Purge(ctx, batch))
+		requireStored(t, application, sample(1))
+		require.NoError(t, purger.Purge(ctx, batch))
+		requireStored(t, application, sample(2))
 	})
 }
 

@@ -18,8 +18,8 @@ type Roles struct {
 	// exports.
 	Application string
 
-	// Purger reads and deletes events, and reads the rest. It cannot insert:
-	// what it did is recorded by the application.
+	// Purger reads and deletes events, and reads the rest. It inserts too: what it
+	// deletes, it tells of in the same transaction.
 	Purger string
 
 	// Reader reads events, settings and exports.
@@ -79,7 +79,7 @@ func (n names) parts(roles Roles) ([]part, error) {
 		events, kept []string
 	}{
 		{"Application", roles.Application, []string{"SELECT", "INSERT"}, []string{"SELECT", "INSERT", "UPDATE"}},
-		{"Purger", roles.Purger, []string{"SELECT", "DELETE"}, []string{"SELECT"}},
+		{"Purger", roles.Purger, []string{"SELECT", "INSERT", "DELETE"}, []string{"SELECT"}},
 		{"Reader", roles.Reader, []string{"SELECT"}, []string{"SELECT"}},
 	} {
 		if p.name == "" {
