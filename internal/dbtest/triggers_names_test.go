@@ -32,8 +32,10 @@ func TestTriggersOfStrangeNames(t *testing.T) {
 		{
 			Name: schema + "." + strange, Type: audit.EntityType(strange), Key: []string{strange}, Label: "me", Owner: strange,
 			Columns: []audit.Column{
-				{Name: strange}, {Name: long, Kind: audit.ColumnJSON, Parts: &audit.Parts{Withheld: []string{strange}}},
-				{Name: "me"}, {Name: "op", Parts: &audit.Parts{}},
+				{Name: strange},
+				{Name: long, Kind: audit.ColumnJSON, Parts: &audit.Parts{Withheld: []string{strange}}},
+				{Name: "me"},
+				{Name: "op", Parts: &audit.Parts{}},
 			},
 			References: []audit.Reference{{Column: "op", Table: schema + "." + long, Key: strange, Label: strange}},
 		},
