@@ -169,17 +169,23 @@ func (u *unit) addOwners(ctx context.Context, e *entity, events []pending) error
 	if err != nil {
 		return err
 	}
-	keys := make([][]any, len(events))
-	for i := range events {
-		keys[i] = events[i].args
-	}
-	rows, err := e.table.selectBy(ctx, d, u.tx, l, nil, e.table.keys, keys, "")
-	if err != nil {
-		return err
-	}
-	byKey := make(map[string]*image, len(rows))
-	for i := range rows {
-		byKey[rows[i].key] = &rows[i]
+	byKey := make(map[string]*image, len(events))
+	// What a transaction of MySQL sees without locking is as old as its first
+	// look: a row may be there whose owner it does not see.
+	for _, lock := range slices.Compact([]string{"", d.again}) {
+		var keys [][]any
+		for i := range events {
+			if byKey[events[i].key] == nil {
+				keys = append(keys, events[i].args)
+			}
+		}
+		rows, err := e.table.selectBy(ctx, d, u.tx, l, nil, e.table.keys, keys, lock)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			byKey[rows[i].key] = &rows[i]
+		}
 	}
 	for _, p := range events {
 		row := byKey[p.key]

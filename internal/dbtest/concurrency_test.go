@@ -65,3 +65,27 @@ func TestConcurrentUpdatesEachRecordWhatTheyChanged(t *testing.T) {
 		require.Equal(t, want, befores, "every value is left exactly once")
 	})
 }
+
+// TestAnElementShowsOnAnOwnerThatCameLater has a transaction of MariaDB see the
+// row of a join table, which it locks, but not the owner, which came after it had
+// looked first.
+func TestAnElementShowsOnAnOwnerThatCameLater(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"postgres", "mysql"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorkshop(t, Open(t, name), storeInDatabase)
+			w.seed(t)
+			tx := w.db.WithContext(w.ctx).Begin()
+			defer tx.Rollback()
+			require.NoError(t, tx.Take(&Customer{}).Error)
+			require.NoError(t, w.raw.Create(&Shift{ID: 40, Note: "late", Marks: []Label{{ID: 40, Name: "m"}}}).Error)
+			require.NoError(t, w.oracle.Reset(t.Context()))
+			require.NoError(t, tx.Model(&ShiftMark{}).Where("label_id = ?", 40).Update("weight", 6).Error)
+			require.NoError(t, tx.Commit().Error)
+			truth, err := w.oracle.Read(t.Context())
+			require.NoError(t, err)
+			require.Len(t, truth, 1)
+			require.Empty(t, w.oracle.Compare(truth, w.events(t)))
+		})
+	}
+}
