@@ -23,7 +23,7 @@ func (c *column) jsonSQL(x string) (string, bool) {
 	case "NUMERIC":
 		ok = c.kind == kindNumber
 	case "TEXT", "VARCHAR", "UUID":
-		ok = c.kind == kindText
+		ok = c.kind == kindText && (c.secrets == nil || !c.secrets.typed)
 	case "DATE":
 		ok = c.kind == kindDate
 	case "TIMESTAMP":
@@ -35,16 +35,23 @@ func (c *column) jsonSQL(x string) (string, bool) {
 }
 
 // doubtSQL reports whether Go has to make the JSON of this value: one that is
-// shortened, and a time that is none. Empty if there is no such value.
+// shortened, one that may be JSON with a secret in it, and a time that is none.
+// Empty if there is no such value.
 func (c *column) doubtSQL(x string) string {
-	switch {
-	case c.redacted:
-	case c.kind == kindTime:
-		return x + " NOT BETWEEN '0001-01-02' AND '9999-12-30'"
-	case c.wide:
-		return "octet_length(" + x + ")>" + strconv.Itoa(audit.MaxValueBytes)
+	if c.redacted {
+		return ""
 	}
-	return ""
+	var doubts []string
+	if c.kind == kindTime {
+		doubts = append(doubts, x+" NOT BETWEEN '0001-01-02' AND '9999-12-30'")
+	}
+	if c.wide {
+		doubts = append(doubts, "octet_length("+x+")>"+strconv.Itoa(audit.MaxValueBytes))
+	}
+	if c.secrets != nil && c.typeName != "UUID" {
+		doubts = append(doubts, "ascii("+x+") IN (9,10,13,32,91,123,65279)") // what a document begins with
+	}
+	return strings.Join(doubts, " OR ")
 }
 
 // hiddenSQL finds the characters that [audit.AppendJSONString] escapes and
@@ -72,10 +79,10 @@ func (c *column) differsSQL(was, is string, assigned bool) string {
 }
 
 // plainSQL is a column as plain text, as the function plain makes it; empty for
-// null and for what is redacted.
+// null and for what is redacted, unless it is a key; see keyText.
 func (c *column) plainSQL(x string) (string, bool) {
 	if c.redacted {
-		return "''", true
+		return "''", !c.key
 	}
 	switch c.typeName {
 	case "INT2", "INT4", "INT8":

@@ -172,8 +172,16 @@ type LockerPair struct {
 	Title  string `gorm:"size:200"`
 }
 
+// LockerNote has nothing but texts, which may hold JSON. PostgreSQL records it by
+// itself where nothing has to be withheld.
+type LockerNote struct {
+	ID    string `gorm:"primaryKey;size:40"`
+	Title string `gorm:"size:200" audit:"label"`
+	Text  string
+}
+
 func lockerTables() []any {
-	return []any{&LockerBadge{}, &LockerCard{}, &LockerPass{}, &LockerKey{}, &Locker{}, &LockerKeyHeld{}, &LockerPair{}}
+	return []any{&LockerBadge{}, &LockerCard{}, &LockerPass{}, &LockerKey{}, &Locker{}, &LockerKeyHeld{}, &LockerPair{}, &LockerNote{}}
 }
 
 func lockerModels() []hooks.Option {
@@ -183,6 +191,7 @@ func lockerModels() []hooks.Option {
 		hooks.Model[LockerPass]("pass", hooks.Cascade[Locker]("via_id"), hooks.Cascade[Locker]("Passes")),
 		hooks.Model[LockerKey]("key", hooks.Cascade[Locker]("Keys")),
 		hooks.Model[LockerPair]("pair"),
+		hooks.Model[LockerNote]("note"),
 	}
 }
 
@@ -263,6 +272,15 @@ func lockerWrites() []func(db *gorm.DB) error {
 				return errors.Join(tx.Model(&Locker{ID: "l2"}).Update("memo", s+s).Error, ErrHook)
 			})
 		},
+		// JSON in a text.
+		func(db *gorm.DB) error {
+			return db.Create(&LockerNote{ID: "n1", Title: `{"pin":"` + s + `"}`, Text: "\n[{\"token\":\"" + s + "\"}]"}).Error
+		},
+		func(db *gorm.DB) error {
+			return db.Model(&LockerNote{ID: "n1"}).Update("text", "\ufeff{\"token\":\""+s+s+"\"").Error
+		},
+		func(db *gorm.DB) error { return db.Model(&LockerNote{ID: "n1"}).Update("text", "plain").Error },
+		func(db *gorm.DB) error { return db.Delete(&LockerNote{ID: "n1"}).Error },
 		// The end of them.
 		func(db *gorm.DB) error { return db.Delete(&Locker{ID: "l1"}).Error },
 		func(db *gorm.DB) error {
@@ -374,6 +392,12 @@ func requireLockerEvents(t *testing.T, told []audit.Event) {
 	require.Equal(t, "settings: changed (withheld)", last.String())
 	require.Equal(t, audit.Change{Field: "password", Before: redacted, After: redacted}, find(audit.Updated, "locker", "password")[0])
 	require.NotEmpty(t, find(hooks.Executed, "locker", "statement"))
+
+	require.Equal(t, []audit.Change{
+		{Field: "text", Before: redacted, After: redacted},
+		{Field: "text", Before: redacted, After: audit.Value{JSON: json.RawMessage(`"plain"`)}},
+	}, find(audit.Updated, "note", "text"))
+	require.Equal(t, []audit.Change{{Field: "title", Before: redacted}}, find(audit.Deleted, "note", "title"))
 
 	held := find(audit.Updated, "locker", "keys")
 	require.NotEmpty(t, held)
