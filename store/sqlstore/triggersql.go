@@ -19,7 +19,17 @@ import (
 var triggerFunctions = []string{
 	"quote", "escape", "compact", "is_json", "same", "shortened", "first_bytes", "bytes", "text", "json", "float", "time",
 	"sensitive", "unquote", "mask", "hides", "as_text", "veil", "named", "object",
-	"plain", "cut", "id", "side", "setting", "write", "truncated", "once", "passed", "as",
+	"plain", "cut", "id", "side", "write", "truncated", "once", "twice", "passed", "as",
+}
+
+// publicFunctions are those that writers call, or have called for them.
+var publicFunctions = []string{"passed", "as", "twice"}
+
+// said is what a writer can say of itself and its reasons, by settings that begin
+// with audit.
+var said = []string{
+	"workspace", "actor_kind", "actor_id", "actor_name", "initiator_kind", "initiator_id", "initiator_name",
+	"origin", "reason", "change_set", "request_id", "request_address", "request_agent",
 }
 
 // pinned is what the triggers' functions run with, whatever the writer's session
@@ -76,7 +86,7 @@ func (t *Triggers) generate(ctx context.Context, conn audit.DBTX) (install, unin
 	install = append(install, helpers...)
 	var closed []string
 	for _, f := range triggerFunctions {
-		if f != "passed" && f != "as" {
+		if !slices.Contains(publicFunctions, f) {
 			closed = append(closed, n.of(f))
 		}
 	}
@@ -147,6 +157,9 @@ func (t *Triggers) fixed(n triggerNames, file string) ([]string, error) {
 	for _, f := range triggerFunctions {
 		pairs = append(pairs, "{"+f+"}", n.of(f))
 	}
+	for _, name := range said {
+		pairs = append(pairs, "{said."+name+"}", "CASE WHEN believed THEN COALESCE(current_setting('audit."+name+"', true), '') ELSE '' END")
+	}
 	rendered := strings.NewReplacer(pairs...)
 	var list []string
 	for s := range strings.SplitSeq(string(text), "\n\n") {
@@ -162,8 +175,7 @@ func (t *Triggers) fixed(n triggerNames, file string) ([]string, error) {
 	return list, nil
 }
 
-// guard makes the database refuse an event of hooks for what triggers have
-// recorded.
+// guard makes the database refuse an event of hooks for what triggers record.
 func (g *generator) guard(tables []audit.Table) string {
 	var kinds []string
 	for _, t := range tables {
@@ -175,7 +187,7 @@ func (g *generator) guard(tables []audit.Table) string {
 		kinds = []string{"NULL"}
 	}
 	return "CREATE TRIGGER " + identifier(g.events+"_once") + " BEFORE INSERT ON " + g.of("") + " FOR EACH ROW WHEN (NOT (" + g.passes +
-		") AND pg_catalog.pg_trigger_depth() = 0 AND COALESCE(pg_catalog.current_setting('audit_trigger.recorded', true), '') <> '' AND NEW.derived = 0" +
+		") AND pg_catalog.pg_trigger_depth() = 0 AND NEW.derived = 0" +
 		" AND NEW.operation IN ('created', 'updated', 'deleted', 'restored') AND NEW.entity_type IN (" + strings.Join(kinds, ", ") +
 		")) EXECUTE FUNCTION " + g.of("once") + "()"
 }

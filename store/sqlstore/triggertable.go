@@ -219,6 +219,34 @@ func (c cell) whole(row, digest string) string {
 	return c.g.of("text") + "(" + c.text(row) + ", " + literal(kind) + ", " + wide + ", " + digest + ")"
 }
 
+// ordinary is the condition that a text means itself: it is short, no character
+// of it is escaped in JSON, and it cannot hold a secret. Empty if the column may
+// have no such text. Most texts are ordinary, and the look at one is cheaper than
+// the calls of functions that it saves.
+func (c cell) ordinary(x string) string {
+	if c.pg != "text" && c.pg != "varchar" || c.Kind != audit.ColumnText || c.Redacted || c.Parts != nil && c.Parts.Opaque {
+		return ""
+	}
+	return "octet_length(" + x + ") < 256 AND " + x + ` !~ '^[{\[ ]|[\x01-\x1f"\\\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]'`
+}
+
+// side is one side of a change of the column, with its label.
+func (c cell) side(d audit.Table, side, row, digest string) string {
+	value, label, x := c.value(row, digest), c.label(d, row), c.of(row)
+	call := c.g.of("side") + "('" + side + "', " + value + ", " + label + ")"
+	if label != "NULL" || c.Redacted {
+		return call
+	}
+	head := ",\"" + side + "\":"
+	if c.Parts == nil && slices.Contains([]string{"bool", "int2", "int4", "int8", "float4", "float8", "date", "timestamp", "timestamptz"}, c.pg) {
+		return literal(head) + " || " + value
+	}
+	if ordinary := c.ordinary(x); ordinary != "" {
+		return "CASE WHEN " + ordinary + " THEN " + literal(head+`"`) + " || " + x + ` || '"' ELSE ` + call + " END"
+	}
+	return call
+}
+
 // plain is the column of a row as plain text; empty for what is withheld and for
 // a column that is not there.
 func (c cell) plain(row string) string {
@@ -227,6 +255,12 @@ func (c cell) plain(row string) string {
 	}
 	if (c.pg == "text" || c.pg == "varchar") && c.Kind == audit.ColumnText && c.Parts == nil || c.pg == "uuid" {
 		return "COALESCE(" + c.text(row) + ", '')" // a key, which is short
+	}
+	if c.Kind != audit.ColumnBool && slices.Contains([]string{"int2", "int4", "int8"}, c.pg) && c.Parts == nil {
+		return "COALESCE(" + c.text(row) + ", '')"
+	}
+	if ordinary := c.ordinary(c.of(row)); ordinary != "" {
+		return "CASE WHEN " + ordinary + " THEN " + c.of(row) + " ELSE " + c.g.of("plain") + "(" + c.value(row, "false") + ") END"
 	}
 	return c.g.of("plain") + "(" + c.value(row, "false") + ")"
 }
@@ -319,12 +353,12 @@ func (g *generator) rowBody(d audit.Table) string {
 			continue
 		}
 		c := g.cell(d, column.Name)
-		old, now := c.value("OLD", "changed AND TG_OP = 'UPDATE'"), c.value("NEW", "changed")
+		old, now := c.side(d, "before", "OLD", "changed AND TG_OP = 'UPDATE'"), c.side(d, "after", "NEW", "changed")
 		w("	changed := TG_OP <> 'UPDATE' OR %s;", c.differs())
 		w("	IF changed OR op <> 'updated' THEN")
 		w("		changes := changes || %s", literal(`,{"field":`+string(audit.AppendJSONString(nil, column.Name))))
-		w("			|| CASE WHEN TG_OP = 'INSERT' OR op = 'restored' AND NOT changed THEN '' ELSE %s('before', %s, %s) END", g.of("side"), old, c.label(d, "OLD"))
-		w("			|| CASE WHEN TG_OP = 'DELETE' OR op = 'deleted' AND NOT changed THEN '' ELSE %s('after', %s, %s) END || '}';", g.of("side"), now, c.label(d, "NEW"))
+		w("			|| CASE WHEN TG_OP = 'INSERT' OR op = 'restored' AND NOT changed THEN '' ELSE %s END", old)
+		w("			|| CASE WHEN TG_OP = 'DELETE' OR op = 'deleted' AND NOT changed THEN '' ELSE %s END || '}';", now)
 		w("	END IF;")
 	}
 	w("	IF changes = '' THEN")

@@ -332,27 +332,36 @@ BEGIN
 		|| COALESCE(',"' || side || '_form":"' || NULLIF(split_part(v, chr(1), 2), '') || '"', '');
 END $audit$;
 
--- What a writer said of itself, if it is one that is believed.
-CREATE FUNCTION {setting}(name text) RETURNS text LANGUAGE plpgsql STABLE AS $audit$
-BEGIN
-	RETURN CASE WHEN {trusted} THEN COALESCE(current_setting('audit.' || name, true), '') ELSE '' END;
-END $audit$;
-
 -- Writes an event, if it is to be recorded. Owned tells that a record of the
 -- kind can have an owner.
 CREATE FUNCTION {write}(op text, kind text, record text, label text, owner text, owned boolean, own text, changes text) RETURNS void LANGUAGE plpgsql AS $audit$
 DECLARE
-	place text := {id}({setting}('workspace'));
-	actor text[] := ARRAY[{setting}('actor_kind'), {setting}('actor_id'), {setting}('actor_name')];
-	initiator text[] := ARRAY[{setting}('initiator_kind'), {setting}('initiator_id'), {setting}('initiator_name')];
-	source text := {id}({setting}('origin'));
+	believed boolean := {trusted}; -- what the writer says of itself
+	place text := {said.workspace};
+	actor text[] := ARRAY[{said.actor_kind}, {said.actor_id}, {said.actor_name}];
+	initiator text[] := ARRAY[{said.initiator_kind}, {said.initiator_id}, {said.initiator_name}];
+	source text := {said.origin};
+	story text := NULLIF({said.change_set}, '');
+	request text[] := ARRAY[{said.request_id}, CASE WHEN {addresses} THEN {said.request_address} END, CASE WHEN {agents} THEN {said.request_agent} END];
+	why text := {said.reason};
 	whose text := '';
 	us bigint := floor(extract(epoch FROM clock_timestamp()) * 1000000);
 	event uuid := (lpad(to_hex(us / 1000), 12, '0') || '7' || lpad(to_hex(((us % 1000) << 12) / 1000), 3, '0') || right(replace(gen_random_uuid()::text, '-', ''), 16))::uuid;
-	story text := NULLIF({setting}('change_set'), '');
 	known text[] := string_to_array(current_setting('audit_trigger.recorded', true), ' ');
 BEGIN
-	own := {id}(own);
+	IF octet_length(concat(own, place, source, record, label, owner, why) || array_to_string(actor || initiator || request, '')) > 191 THEN
+		-- One of them may be too long.
+		own := {id}(own);
+		place := {id}(place);
+		source := {id}(source);
+		record := {id}(record);
+		label := {cut}(label, 500);
+		owner := {id}(owner);
+		why := {cut}(why, 4000);
+		actor := ARRAY[{id}(actor[1]), {id}(actor[2]), {cut}(actor[3], 500)];
+		initiator := ARRAY[{id}(initiator[1]), {id}(initiator[2]), {cut}(initiator[3], 500)];
+		request := ARRAY[{id}(request[1]), {id}(request[2]), {cut}(request[3], 500)];
+	END IF;
 	IF own <> '' AND place NOT IN ('', own) AND NOT {allow_mismatch} THEN
 		RAISE 'audit: record and context belong to different workspaces; set audit.workspace to the record''s, or leave it empty' USING ERRCODE = 'integrity_constraint_violation';
 	END IF;
@@ -373,7 +382,7 @@ BEGIN
 		initiator[1] := COALESCE(NULLIF(initiator[1], ''), 'user');
 	END IF;
 	IF owner <> '' THEN
-		whose := CASE WHEN {id}(owner) = {id}(CASE WHEN actor[1] = 'user' THEN actor[2] WHEN initiator[1] = 'user' THEN initiator[2] END) THEN 'self' ELSE 'other' END;
+		whose := CASE WHEN owner = CASE WHEN actor[1] = 'user' THEN actor[2] WHEN initiator[1] = 'user' THEN initiator[2] END THEN 'self' ELSE 'other' END;
 	ELSIF owned THEN
 		whose := 'other';
 	END IF;
@@ -383,18 +392,14 @@ BEGIN
 	IF known[1] IS DISTINCT FROM txid_current()::text THEN
 		known := ARRAY[txid_current()::text, event::text];
 		PERFORM set_config('audit_trigger.recorded', array_to_string(known, ' '), true);
+		IF op <> 'executed' AND current_setting('audit_trigger.told', true) = 'on' THEN
+			PERFORM {twice}();
+		END IF;
 	END IF;
 	INSERT INTO {events} ({columns}) VALUES (
-		event, us, place,
-		{id}(actor[1]), {id}(actor[2]), NULLIF({cut}(actor[3], 500), ''),
-		NULLIF({id}(initiator[1]), ''), NULLIF({id}(initiator[2]), ''), NULLIF({cut}(initiator[3], 500), ''),
-		op, source,
-		kind, {id}(record), NULLIF({cut}(label, 500), ''), {id}(owner),
-		whose, changes, NULL, 0, COALESCE(story, known[2])::uuid,
-		NULLIF({id}({setting}('request_id')), ''),
-		CASE WHEN {addresses} THEN NULLIF({id}({setting}('request_address')), '') END,
-		CASE WHEN {agents} THEN NULLIF({cut}({setting}('request_agent'), 500), '') END,
-		NULLIF({cut}({setting}('reason'), 4000), ''), {schema_version});
+		event, us, place, actor[1], actor[2], NULLIF(actor[3], ''), NULLIF(initiator[1], ''), NULLIF(initiator[2], ''), NULLIF(initiator[3], ''),
+		op, source, kind, record, NULLIF(label, ''), owner, whose, changes, NULL, 0, COALESCE(story, known[2])::uuid,
+		NULLIF(request[1], ''), NULLIF(request[2], ''), NULLIF(request[3], ''), NULLIF(why, ''), {schema_version});
 END $audit$;
 
 -- TRUNCATE gives no rows to look at.
@@ -405,10 +410,20 @@ BEGIN
 	RETURN NULL;
 END $audit$;
 
--- Refuses what would be told twice.
+-- Refuses what would be told twice. An event may come before the triggers of the
+-- row that it tells of, if one statement writes both.
 CREATE FUNCTION {once}() RETURNS trigger LANGUAGE plpgsql AS $audit$
 BEGIN
-	RAISE 'audit: changes of this transaction were recorded by triggers, and are about to be recorded by the application too; add audit.recorded_by_hooks=on to the application''s connections'
+	IF COALESCE(pg_catalog.current_setting('audit_trigger.recorded', true), '') = '' THEN
+		PERFORM pg_catalog.set_config('audit_trigger.told', 'on', true);
+		RETURN NEW;
+	END IF;
+	PERFORM {twice}();
+END $audit$;
+
+CREATE FUNCTION {twice}() RETURNS void LANGUAGE plpgsql AS $audit$
+BEGIN
+	RAISE 'audit: changes of this transaction are recorded by triggers, and by the application too; add audit.recorded_by_hooks=on to the application''s connections'
 		USING ERRCODE = 'object_not_in_prerequisite_state';
 END $audit$;
 
