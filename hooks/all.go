@@ -28,12 +28,13 @@ import (
 // is.
 //
 // A store's own tables, audit_events and those that begin so, are passed over; one
-// of another name is to be named as an exception if it has a model. Using the plugin fails for an exception that is no model and no name.
+// of another name is to be named as an exception if it has a model. Using the
+// plugin fails for an exception that is no model and no name.
 func All(except ...any) Option {
 	return func(s *settings) error {
 		s.all = &everything{except: map[string]bool{}}
-		for _, own := range []string{"", "_settings", "_exports", "_schema", "_purge"} {
-			s.all.except["audit_events"+own] = true
+		for _, own := range storesTables() {
+			s.all.except[own] = true
 		}
 		for _, e := range except {
 			if e == nil {
@@ -43,6 +44,11 @@ func All(except ...any) Option {
 		}
 		return nil
 	}
+}
+
+// storesTables are those that sqlstore keeps for itself, by their usual names.
+func storesTables() []string {
+	return []string{"audit_events", "audit_events_settings", "audit_events_exports", "audit_events_schema", "audit_events_purge"}
 }
 
 // everything is the tables that are met at run time. They are found without a

@@ -38,11 +38,14 @@ type TableCoverage struct {
 	// of this table is deleted. Their rows are recorded, even if the table
 	// itself is not.
 	Changes, Removes []string
-	// Triggers are the table's triggers. What a BEFORE trigger changes in the
+	// Triggers are the table's triggers, but for those of Outside. What a BEFORE trigger changes in the
 	// row at hand is recorded. What an AFTER trigger changes in it is recorded on
 	// SQLite; on PostgreSQL the event may show the row as it was before. What
 	// triggers change elsewhere is not.
 	Triggers []string
+	// Outside are the triggers of sqlstore.Triggers, by which PostgreSQL
+	// records what is written past the hooks.
+	Outside []string
 	// Raw is what becomes of raw SQL on the table.
 	Raw RawPolicy
 }
@@ -54,15 +57,17 @@ func (c TableCoverage) Recorded() bool { return c.Type != "" && !c.Missing }
 type CoverageReport []TableCoverage
 
 // Coverage lists all tables of the database that db leads to, on PostgreSQL those
-// of the schema in use, and what is recorded of each. The plugin must be in use on
-// db. Print it, or let a test compare it with what is on file, so that nobody adds
+// of the schema in use, and what is recorded of each; but for the tables of the
+// events and what belongs to them, if they have their usual names. The plugin must
+// be in use on db. Print it, or let a test compare it with what is on file, so that nobody adds
 // a table without a thought of its audit trail.
 func Coverage(ctx context.Context, db *gorm.DB) (CoverageReport, error) {
 	p, ok := db.Config.Plugins[pluginName].(*Plugin)
 	if !ok {
 		return nil, errors.New("audit: hooks.Coverage needs a *gorm.DB that uses the plugin")
 	}
-	db = db.Session(&gorm.Session{NewDB: true, Context: ctx})
+	// A replica may not have all tables yet; dbresolver keeps to the primary then.
+	db = db.Session(&gorm.Session{NewDB: true, Context: ctx}).Set("gorm:db_resolver:write", struct{}{})
 	there, err := db.Migrator().GetTables()
 	if err != nil {
 		return nil, fmt.Errorf("audit: list the tables of the database: %w", err)
@@ -79,10 +84,17 @@ func Coverage(ctx context.Context, db *gorm.DB) (CoverageReport, error) {
 	found := map[*table]bool{}
 	var report CoverageReport
 	for _, name := range there {
-		if p.dialect.name == "sqlite" && strings.HasPrefix(name, "sqlite_") {
+		if p.dialect.name == "sqlite" && strings.HasPrefix(name, "sqlite_") || slices.Contains(storesTables(), name) {
 			continue
 		}
-		c := TableCoverage{Table: name, Triggers: triggers[name]}
+		c := TableCoverage{Table: name}
+		for _, t := range triggers[name] {
+			if t.outside {
+				c.Outside = append(c.Outside, t.name)
+			} else {
+				c.Triggers = append(c.Triggers, t.name)
+			}
+		}
 		t := p.named(name)
 		if t != nil {
 			found[t] = true
@@ -149,26 +161,34 @@ func (c *TableCoverage) follow(dependents []*dependent) {
 	}
 }
 
+// trigger is one of a table. Outside tells that it is of sqlstore.Triggers.
+type trigger struct {
+	name    string
+	outside bool
+}
+
 // triggers lists the triggers of the tables that need no schema.
-func (d dialect) triggers(ctx context.Context, conn audit.DBTX) (map[string][]string, error) {
+func (d dialect) triggers(ctx context.Context, conn audit.DBTX) (map[string][]trigger, error) {
 	query := map[string]string{
-		"postgres": `SELECT c.relname, t.tgname FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid=t.tgrelid
+		"postgres": `SELECT c.relname, t.tgname, t.tgname ~ '_record$' AND p.proname ~ '_of_[0-9a-f]{16}$' OR t.tgname ~ '_truncate$' AND p.proname ~ '_truncated$'
+FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid=t.tgrelid JOIN pg_catalog.pg_proc p ON p.oid=t.tgfoid
 WHERE NOT t.tgisinternal AND pg_catalog.pg_table_is_visible(c.oid) ORDER BY 1,2`,
-		"mysql":  "SELECT EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=DATABASE() ORDER BY 1,2",
-		"sqlite": "SELECT tbl_name, name FROM sqlite_master WHERE type='trigger' ORDER BY 1,2",
+		"mysql":  "SELECT EVENT_OBJECT_TABLE, TRIGGER_NAME, FALSE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=DATABASE() ORDER BY 1,2",
+		"sqlite": "SELECT tbl_name, name, FALSE FROM sqlite_master WHERE type='trigger' ORDER BY 1,2",
 	}[d.name]
 	rows, err := conn.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	found := map[string][]string{}
+	found := map[string][]trigger{}
 	for rows.Next() {
-		var table, name string
-		if err := rows.Scan(&table, &name); err != nil {
+		var table string
+		var t trigger
+		if err := rows.Scan(&table, &t.name, &t.outside); err != nil {
 			return nil, err
 		}
-		found[table] = append(found[table], name)
+		found[table] = append(found[table], t)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -201,6 +221,7 @@ func (r CoverageReport) String() string {
 		list("a deletion changes", c.Changes)
 		list("a deletion removes", c.Removes)
 		list("triggers, whose changes of other tables are not seen", c.Triggers)
+		list("triggers that record what is written past the hooks", c.Outside)
 		if c.Recorded() {
 			fmt.Fprintf(&b, "  raw SQL: %s\n", map[RawPolicy]string{
 				RecordRaw: "recorded as a statement, without rows", AllowRaw: "NOT RECORDED", RefuseRaw: "refused",
