@@ -60,6 +60,7 @@ func (q *request) event() error {
 	last := day(e.Time.In(q.location))
 	for _, follower := range l.events {
 		v := q.view(follower, false)
+		v.under(e)
 		if d := day(follower.Time.In(q.location)); d != last {
 			v.Day, last = d, d
 		}

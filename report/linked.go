@@ -33,9 +33,7 @@ func (q *request) linked(events []audit.Event) ([]*eventView, error) {
 		if cause := views[v.event.Cause]; cause != nil && cause.event.Position().Compare(v.event.Position()) > 0 {
 			parents[v] = cause
 			cause.Linked = append(cause.Linked, v)
-			if v.Behalf == cause.Author {
-				v.Behalf = "" // goes without saying there
-			}
+			v.under(cause.event)
 		}
 	}
 	var roots []*eventView
@@ -55,6 +53,14 @@ func (q *request) linked(events []audit.Event) ([]*eventView, error) {
 		roots = append(roots, v)
 	}
 	return roots, nil
+}
+
+// under leaves out what goes without saying where the event stands under its
+// cause: that it was on behalf of the same user.
+func (v *eventView) under(cause audit.Event) {
+	if on := v.event.Initiator; on.Same(cause.Actor) || on.Same(cause.Initiator) {
+		v.Behalf = ""
+	}
 }
 
 // missingCauses reads the causes of events that are not among them.

@@ -65,7 +65,13 @@ func (p *problem) view(query string) *problemView {
 func asSentence(err error) string {
 	text := strings.TrimPrefix(err.Error(), audit.ErrInvalidFilter.Error()+": ")
 	text = strings.TrimPrefix(strings.TrimPrefix(text, "audit: "), "exportjob: ")
-	return strings.TrimSuffix(capital(text), ".") + "."
+	return strings.TrimSuffix(capital(forReaders(text)), ".") + "."
+}
+
+// forReaders is the text of an error whose advice is for those who read the log
+// and not for those who wrote the program.
+func forReaders(text string) string {
+	return strings.Replace(text, "add it with Catalog.With if it is right", "check how it is written, or choose from the lists", 1)
 }
 
 // notFound is the answer for everything that is not there or may not be seen:

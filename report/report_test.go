@@ -320,3 +320,13 @@ func TestAPageStaysSmall(t *testing.T) {
 	require.Less(t, w.Body.Len(), 60<<10)
 	require.Less(t, get(t, h, "/", "Accept-Encoding", "gzip").Body.Len(), 10<<10)
 }
+
+func TestAnUnknownWordIsExplainedToReaders(t *testing.T) {
+	t.Parallel()
+	h := handler(t, storyStore(t), report.Options{})
+	for _, target := range []string{"/?type=invoice", "/?action=invoice.sung"} {
+		status, l := getJSON(t, h, target)
+		require.Equal(t, http.StatusBadRequest, status, target)
+		require.Contains(t, l.Error.Message, "check how it is written, or choose from the lists", target)
+	}
+}
