@@ -147,15 +147,15 @@ func TestWhatIsDoneOnTheSiteIsInTheLog(t *testing.T) {
 	admin.signIn("Maya Lindqvist")
 
 	_, home := admin.get("")
-	id := regexp.MustCompile(`action="/project/([^"]+)"><input name="name" value="Apollo"`).FindStringSubmatch(home)
+	id := regexp.MustCompile(`action="/project/([^"]+)"><input name="title" value="Apollo"`).FindStringSubmatch(home)
 	require.NotNil(t, id, home)
-	admin.post("project/"+id[1], url.Values{"name": {"Artemis"}})
+	admin.post("project/"+id[1], url.Values{"title": {"Artemis"}})
 	_, body := admin.get("audit/")
 	require.Contains(t, body, "Maya Lindqvist renamed project “Apollo” to “Artemis”.")
 
 	_, body = admin.post("audit/settings", url.Values{"type": {"project"}, "turn": {"off"}})
 	require.Contains(t, body, "Turn on<span class=\"vh\"> Project")
-	admin.post("project/"+id[1], url.Values{"name": {"Zeus"}})
+	admin.post("project/"+id[1], url.Values{"title": {"Zeus"}})
 	_, body = admin.get("audit/")
 	require.NotContains(t, body, "Zeus")
 

@@ -175,7 +175,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) {
 // rename gives a project another name. That it is recorded shows nowhere: the
 // context of the request says who acts, and the backend passes it on.
 func (s *Site) rename(w http.ResponseWriter, r *http.Request) {
-	name := strings.TrimSpace(r.FormValue("name"))
+	name := strings.TrimSpace(r.FormValue("title"))
 	if _, err := s.user(r); err != nil || name == "" {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
