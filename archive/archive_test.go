@@ -339,6 +339,26 @@ func TestWhatAKilledProcessLeftIsTakenOrPassedOver(t *testing.T) {
 	require.Equal(t, query(t, r.live, audit.Filter{Workspace: "Acme & Co."}), query(t, r.archives, audit.Filter{Workspace: "Acme & Co."}))
 }
 
+// TestWhatIsGoneMeanwhileLeavesNoFile lets another process have archived the events
+// between two readings of them.
+func TestWhatIsGoneMeanwhileLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 0)
+	request := r.request(march, nil)
+	readings := 0
+	request.Events = func(yield func(audit.Event, error) bool) {
+		if readings++; readings == 1 {
+			yield(event(march, 1), nil)
+		}
+	}
+	m, err := r.archives.Write(context.Background(), request)
+	require.NoError(t, err)
+	require.Zero(t, m)
+	entries, err := os.ReadDir(r.folder)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+}
+
 func TestWriteRefusesWhatDoesNotBelongIntoTheArchive(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

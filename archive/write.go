@@ -61,6 +61,9 @@ func (s *Store) write(ctx context.Context, r Request, month time.Time) (m Manife
 		return m, err
 	}
 	m.Data, err = s.create(ctx, m.base()+dataSuffix, func(w io.Writer) error { return m.writeData(w, r) })
+	if errors.Is(err, errNothing) {
+		return Manifest{}, nil
+	}
 	if err != nil {
 		return m, err
 	}
@@ -121,10 +124,16 @@ func (m *Manifest) writeData(w io.Writer, r Request) error {
 		m.SchemaVersion = max(m.SchemaVersion, e.SchemaVersion)
 		m.Events++
 	}
+	if m.Events == 0 {
+		return errNothing
+	}
 	err := blocks.flush()
 	m.Blocks = blocks.blocks
 	return err
 }
+
+// errNothing says that there are no events any more, though there were.
+var errNothing = errors.New("there is nothing to archive")
 
 // writeCSV writes the events of the archive's data once more, for people.
 func (s *Store) writeCSV(ctx context.Context, w io.Writer, m Manifest) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -97,20 +98,6 @@ func (p *purge) window(ctx context.Context, f audit.Filter) error {
 // archive makes sure that the expired events are in archives, which it verifies, and
 // returns these.
 func (p *purge) archive(ctx context.Context, f audit.Filter, expired iter.Seq2[audit.Event, error]) ([]archive.Manifest, error) {
-	all, err := p.cfg.Archive.Manifests(ctx, f.Workspace)
-	if err != nil {
-		return nil, err
-	}
-	var archives []archive.Manifest
-	for _, m := range all {
-		if m.Newest.Before(f.From) || !m.Oldest.Before(f.To) {
-			continue
-		}
-		if err := p.cfg.Archive.Verify(ctx, m); err != nil {
-			return nil, err
-		}
-		archives = append(archives, m)
-	}
 	written, err := p.cfg.Archive.Write(ctx, archive.Request{
 		Workspace: f.Workspace, From: f.From, To: f.To, CSV: p.cfg.CSV,
 		Events: p.compared(ctx, f, expired, false),
@@ -119,8 +106,20 @@ func (p *purge) archive(ctx context.Context, f audit.Filter, expired iter.Seq2[a
 		return nil, err
 	}
 	if written.Events > 0 {
-		archives = append(archives, written)
 		p.result.Archives = append(p.result.Archives, written)
+	}
+	all, err := p.cfg.Archive.Manifests(ctx, f.Workspace)
+	if err != nil {
+		return nil, err
+	}
+	archives := slices.DeleteFunc(all, func(m archive.Manifest) bool { return m.Newest.Before(f.From) || !m.Oldest.Before(f.To) })
+	for _, m := range archives {
+		if m.Name() == written.Name() { // was verified when it was written
+			continue
+		}
+		if err := p.cfg.Archive.Verify(ctx, m); err != nil {
+			return nil, err
+		}
 	}
 	return archives, nil
 }
