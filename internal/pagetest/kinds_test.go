@@ -95,3 +95,16 @@ func TestNothingThatIsRecordedRunsInThePage(t *testing.T) {
 		require.Zero(t, eval[int](b, `document.querySelectorAll("main script, main img").length`), path)
 	}
 }
+
+func TestTheBrowserTellsWhatAPolicyForbids(t *testing.T) {
+	t.Parallel()
+	browserFor(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'none'")
+		_, _ = w.Write([]byte(`<!doctype html><title>t</title><p style="color: red">What all the other tests would fail for`))
+	}))
+	t.Cleanup(server.Close)
+	b := newTab(t, server.URL)
+	b.complains = true
+	b.open("")
+}
