@@ -104,4 +104,9 @@
 // joins the application's transactions; package store/memstore keeps them in
 // memory. Others implement [Store], and [TxStore] if they can join a transaction;
 // package store/storetest tests them.
+//
+// # Forgetting
+//
+// Package retention deletes events that have been kept for long enough, package
+// archive keeps them in files before that. [Merge] reads both as one log.
 package audit

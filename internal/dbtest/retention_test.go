@@ -124,7 +124,7 @@ func (f *forgetter) requireTold(t *testing.T, workspace string, expired, kept []
 		gone = append(gone, e)
 		require.True(t, archive.Equal(archived[e.ID], e), "%s: event %s is gone and in no archive", where, e.ID)
 	}
-	require.Equal(t, told, len(gone), "%s: what is told is what is gone", where)
+	require.Len(t, gone, told, "%s: what is told is what is gone", where)
 	want = append(want, kept...)
 	require.Len(t, left, len(want), where)
 	for _, e := range want {
