@@ -384,7 +384,10 @@ func (c *capture) finish(ctx context.Context) (err error) {
 		return err
 	}
 	if c.table.join != nil {
-		return c.unit.addElements(ctx, c.table.join, c.layout, pairs, causeless)
+		if err := c.unit.addElements(ctx, c.table.join, c.layout, pairs, causeless); err != nil {
+			return err
+		}
+		return c.addFallout(ctx, c.fallout)
 	}
 	c.unit.events = slices.Grow(c.unit.events, len(pairs))
 	for _, p := range pairs {

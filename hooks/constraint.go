@@ -140,8 +140,8 @@ func (p *Plugin) constraints(ctx context.Context, tx audit.DBTX) (*catalogue, er
 		return nil, err
 	}
 	for _, t := range tables {
-		if t != nil && t.entity != nil {
-			t.entity.dependents.Store(len(c.dependents[t]) > 0)
+		if t != nil {
+			t.dependents.Store(len(c.dependents[t]) > 0)
 		}
 	}
 	p.catalogue.Store(c)
@@ -236,7 +236,7 @@ func newBystander(r relation) *table {
 		name = r.full()
 	}
 	t := &table{name: name, schema: &schema.Schema{Table: name}, entity: &entity{}}
-	t.entity.dependents.Store(true)
+	t.dependents.Store(true)
 	return t
 }
 
@@ -336,4 +336,4 @@ func (p *Plugin) deleted(stmt *gorm.Statement) *table {
 }
 
 // hasDependents reports whether deleting a row changes others.
-func (t *table) hasDependents() bool { return t.entity != nil && t.entity.dependents.Load() }
+func (t *table) hasDependents() bool { return t.dependents.Load() }

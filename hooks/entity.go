@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
@@ -27,7 +26,6 @@ type entity struct {
 
 	references []reference // foreign keys whose label is recorded
 	rules      []*rule     // what follows when a row of it changes
-	dependents atomic.Bool // the database changes other rows when one of it is deleted
 	joins      []*join     // its many-to-many relations
 }
 

@@ -235,7 +235,12 @@ func (c *capture) causeOf(f *fallout, row *image) int {
 	if parent == nil {
 		return unrecorded
 	}
-	if at := c.unit.find(f.parent.entity, parent.key); at > 0 {
+	owner, key := f.parent.entity, parent.key
+	if j := f.parent.join; j != nil {
+		owner = j.owner
+		key, _ = j.ownerKey(f.parent.layout.Load(), parent)
+	}
+	if at := c.unit.find(owner, key); at > 0 {
 		return at
 	}
 	if f.above != nil {

@@ -25,8 +25,9 @@ type table struct {
 	entity *entity    // how rows become events; nil for a join table
 	join   *join      // how rows become elements of a relation; nil for a model
 
-	layout  atomic.Pointer[layout]
-	indexes atomic.Pointer[[][]string] // unique ones; see uniqueIndexes
+	layout     atomic.Pointer[layout]
+	indexes    atomic.Pointer[[][]string] // unique ones; see uniqueIndexes
+	dependents atomic.Bool                // the database changes other rows when one of it is deleted
 }
 
 // newTable returns the table of a parsed model.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
@@ -256,5 +257,35 @@ func TestADeclaredRuleReadsNoChildrenThatTheDatabaseLeavesAlone(t *testing.T) {
 		events, err := store.List(context.Background(), audit.Filter{Workspace: "w1"}, audit.Position{}, 1)
 		require.NoError(t, err)
 		require.True(t, events[0].Derived)
+	})
+}
+
+// Duty is what a hand has to do on a ship, which goes with the row that joins
+// them.
+type Duty struct {
+	ID     int `gorm:"primaryKey;autoIncrement:false"`
+	ShipID int
+	HandID int
+}
+
+func TestWhatGoesWithAnElementIsRecorded(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		db := openGorm(t, database)
+		for _, s := range []string{
+			"CREATE TABLE ships (id INT PRIMARY KEY, berth_id INT, home VARCHAR(20))",
+			"CREATE TABLE hands (id INT PRIMARY KEY, name VARCHAR(20) NOT NULL)",
+			"CREATE TABLE crews (ship_id INT NOT NULL, hand_id INT NOT NULL, PRIMARY KEY (ship_id, hand_id))",
+			"CREATE TABLE duties (id INT PRIMARY KEY, ship_id INT, hand_id INT, FOREIGN KEY (ship_id, hand_id) REFERENCES crews (ship_id, hand_id) ON DELETE CASCADE)",
+			"INSERT INTO ships (id) VALUES (1)", "INSERT INTO hands (id, name) VALUES (2, 'Jo')", "INSERT INTO crews VALUES (1, 2)", "INSERT INTO duties VALUES (3, 1, 2)",
+		} {
+			require.NoError(t, db.Exec(s).Error)
+		}
+		store := wire(t, db, database, storeInDatabase, nil, []hooks.Option{hooks.Model[Ship]("ship"), hooks.Model[Hand]("hand"), hooks.Model[Duty]("duty")})
+		require.NoError(t, db.Model(&Ship{ID: 1}).Association("Crew").Delete(&Hand{ID: 2}))
+		require.Equal(t, []string{
+			`1/1 Unknown updated ship 1 "": +crew 2 (Jo) => null`,
+			`2/1 System deleted duty 3 "" because of 1: id 3 => -; ship_id 1 => -; hand_id 2 => -`,
+		}, say(eventsSince(t, store, audit.DefaultWorkspace, time.Time{})))
 	})
 }
