@@ -121,6 +121,9 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 	if o.actions, err = catalog.Actions(actions...); err != nil {
 		return nil, fmt.Errorf("-action: %w (a label as \"Updated project\", a code as UPDATE_PROJECT, or parts as project.updated)", err)
 	}
+	if o.serve != "" && o.filtered() {
+		return nil, errors.New("-serve shows a page that is filtered there; leave out -from, -to, -author and -action")
+	}
 	return &o, o.checkFiles()
 }
 

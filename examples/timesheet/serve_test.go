@@ -197,4 +197,6 @@ func TestWhatCannotBeServedIsAnError(t *testing.T) {
 	db := filepath.Join(folderWithTheWeek(t), database)
 	err := run(t.Context(), []string{"-db", db, "-serve", "no such address"}, io.Discard, io.Discard)
 	require.ErrorContains(t, err, "-serve: ")
+	err = run(t.Context(), []string{"-serve", "127.0.0.1:0", "-author", "Ben Okafor"}, io.Discard, io.Discard)
+	require.ErrorContains(t, err, "leave out -from, -to, -author and -action")
 }
