@@ -39,7 +39,8 @@ func TestSavepointStatement(t *testing.T) {
 		{"ROLLBACK TO sp1", rollbackToSavepoint, "sp1"},
 		{`ROLLBACK TRANSACTION TO SAVEPOINT "SP1"`, rollbackToSavepoint, "sp1"},
 		{"ROLLBACK", notSavepoint, ""},
-		{"RELEASE SAVEPOINT sp1", notSavepoint, ""},
+		{"RELEASE SAVEPOINT sp1", releaseSavepoint, "sp1"},
+		{"release sp1", releaseSavepoint, "sp1"},
 		{"UPDATE savepoint SET x=1", notSavepoint, ""},
 	} {
 		kind, name := savepointStatement(c.text)
