@@ -126,6 +126,8 @@ func TestASideThatThereCannotBeIsLeftOut(t *testing.T) {
 		{"restored", audit.Restored, half, "", "x"},
 		{"restored, with both sides", audit.Restored, audit.Change{Field: "deleted_at", Before: text("y"), After: jsonOf("null")}, "y", "(none)"},
 		{"updated without the previous value", audit.Updated, half, "(not recorded)", "x"},
+		{"exported", audit.Exported, half, "", "x"},
+		{"downloaded", audit.Downloaded, half, "", "x"},
 		{"another operation", "approved", half, "(not recorded)", "x"},
 		{"deleted", audit.Deleted, audit.Change{Field: "name", Before: text("x")}, "x", ""},
 		{"deleted, with both sides", audit.Deleted, audit.Change{Field: "deleted_at", Before: jsonOf("null"), After: text("y")}, "(none)", "y"},
