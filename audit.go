@@ -320,9 +320,13 @@ type TxComposer interface {
 	// relation named source. Its variables are those of ComposeArgs; the first
 	// one follows the given number of others.
 	ComposeText(source string, computed ComputedEvent, variables int) string
-	// ComposeArgs returns the variables for the parts of e that are not
-	// computed. It returns [ErrInvalidEvent] as AppendTx does.
-	ComposeArgs(e Event) ([]any, error)
+	// ComposeArgs appends to args the variables for the parts of e that are
+	// not computed. It returns [ErrInvalidEvent] as AppendTx does.
+	ComposeArgs(args []any, e Event) ([]any, error)
+	// ComposeNewer returns a condition: that a record, whose workspace, entity
+	// type and id the expressions tell, has an event at a time, in microseconds
+	// since 1970, or after it.
+	ComposeNewer(workspace, kind, id, micros string) string
 	// ComposedError returns the error of such a statement as AppendTx would, if
 	// the event could not be written, and nil if it is not about the event.
 	ComposedError(err error) error

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm/clause"
 
 	"github.com/gormtrail/audit"
@@ -28,6 +29,12 @@ import (
 // JSON, and gates that have to know the row. What only the values show, such as a
 // text that has to be shortened, makes the row doubtful: no event is written, and
 // the answer holds its images, from which Go makes the event as always.
+//
+// The event's time is taken before the row is locked, while the other forms take
+// it afterwards, so that a record's events are in the order of its changes. Hence
+// a row is doubtful, too, if somebody changed it meanwhile: if its version was not
+// there when the statement began, or if it has an event that is not older. Keys
+// that can be used again after a row was deleted are left to the other forms.
 
 // composed are the forms of a table's statements, by their text, which says
 // whether one row is meant and which columns are assigned.
@@ -56,7 +63,7 @@ func (c *capture) composable(ctx context.Context) bool {
 	}
 	switch c.kind {
 	case inserting:
-		if len(e.references) > 0 || c.mayConflict() || len(c.values().Values) != 1 || c.wantsRows() && c.returning() == "" {
+		if len(e.references) > 0 || c.mayConflict() || !c.isNew() || c.wantsRows() && c.returning() == "" {
 			return false
 		}
 	case updating:
@@ -68,7 +75,27 @@ func (c *capture) composable(ctx context.Context) bool {
 			return false
 		}
 	}
-	return c.layout.fits(ctx, c.tx, c.plugin.dialect.quote(c.table.name))
+	return c.layout.fits(ctx, c.tx, c.table.name)
+}
+
+// isNew reports whether an INSERT is of one row whose key no other row ever had:
+// a UUID, or one that the database makes.
+func (c *capture) isNew() bool {
+	v := c.values()
+	if len(v.Values) != 1 || len(c.table.keys) != 1 {
+		return false
+	}
+	at := places(v, c.table.keys)
+	if at == nil {
+		return true
+	}
+	switch key := v.Values[0][at[0]].(type) {
+	case uuid.UUID, *uuid.UUID:
+		return true
+	case string:
+		return len(key) == 36 && uuid.Validate(key) == nil
+	}
+	return false
 }
 
 // namesLabels reports whether the event of an UPDATE shows labels of foreign
@@ -98,7 +125,7 @@ func (l *layout) fits(ctx context.Context, tx audit.DBTX, table string) bool {
 	for _, i := range append([]int{l.workspace, l.owner, l.label}, l.keys...) {
 		if i >= 0 {
 			_, can := l.columns[i].plainSQL("x")
-			ok = ok && can
+			ok = ok && can && !(l.columns[i].key && l.columns[i].redacted) // whose digest is taken
 		}
 	}
 	if l.deleted >= 0 {
@@ -107,7 +134,7 @@ func (l *layout) fits(ctx context.Context, tx audit.DBTX, table string) bool {
 	}
 	if ok {
 		const plainTable = "SELECT relkind IN ('r','p') AND NOT relhasrules AND getdatabaseencoding()='UTF8' FROM pg_class WHERE oid=to_regclass($1)"
-		if err := tx.QueryRowContext(ctx, plainTable, table).Scan(&ok); err != nil {
+		if err := tx.QueryRowContext(ctx, plainTable, l.dialect.quote(table)).Scan(&ok); err != nil {
 			return false // what is wrong shows in another form
 		}
 	}
@@ -149,16 +176,17 @@ func (c *capture) compose(ctx context.Context, text string, args []any) (_ strin
 	if kept == "" {
 		return "", nil, nil
 	}
-	more, err := c.composeArgs(ctx)
+	const stored = 20 // about as many as the store has
+	more, err := c.composeArgs(ctx, append(make([]any, 0, len(args)+ownVariables+stored), args...))
 	if err != nil || more == nil {
 		return "", nil, err
 	}
-	return kept.(string), slices.Concat(args, more), nil
+	return kept.(string), more, nil
 }
 
-// composeArgs are the variables that follow those of the statement; nil if the
-// row has to be seen before it is known whether it is recorded.
-func (c *capture) composeArgs(ctx context.Context) ([]any, error) {
+// composeArgs adds its variables to those of the statement; nil if the row has to
+// be seen before it is known whether it is recorded.
+func (c *capture) composeArgs(ctx context.Context, args []any) ([]any, error) {
 	p, e := c.plugin, c.table.entity
 	workspace, only := p.rec.ExpectedWorkspace(ctx)
 	if p.rec.Gated() {
@@ -181,22 +209,20 @@ func (c *capture) composeArgs(ctx context.Context) ([]any, error) {
 			self = id
 		}
 	}
-	event := [1]audit.Event{{Workspace: workspace, Operation: operation, Entity: audit.Entity{Type: e.kind, ID: "0"}}}
+	events := []audit.Event{{Workspace: workspace, Operation: operation, Entity: audit.Entity{Type: e.kind, ID: "0"}}}
+	event := &events[0]
 	if self != nil {
-		event[0].Entity.Owner = self.(string)
+		event.Entity.Owner = self.(string)
 	}
-	if err := (&writer{unit: c.unit}).stamp(ctx, event[:]); err != nil {
-		return nil, err
-	}
-	args, err := p.composer.ComposeArgs(event[0])
-	if err != nil {
+	if err := (&writer{unit: c.unit}).stamp(ctx, events); err != nil {
 		return nil, err
 	}
 	var bound any
 	if only {
 		bound = workspace
 	}
-	return append([]any{workspace, bound, self, string(event[0].Origin), string(audit.OriginFrom(ctx))}, args...), nil
+	args = append(args, workspace, bound, self, string(event.Origin), string(audit.OriginFrom(ctx)), event.Time.UnixMicro())
+	return p.composer.ComposeArgs(args, *event)
 }
 
 // pinsKey reports whether the conditions of a statement name one primary key.
@@ -273,19 +299,20 @@ func (c *capture) isEquality(condition, column string) bool {
 
 // composedRow is the answer of a statement that records itself.
 type composedRow struct {
+	capture  *capture
 	doubtful bool
-	written  int // events
-	images   []any
-	old, new *reader
+	written  int   // events
+	dest     []any // where the answer is scanned, after what GORM wants
+	theirs   int   // how much that is
 }
 
-func (c *capture) newComposedRow() *composedRow {
-	r := &composedRow{old: newReader(c.layout, c.assigned), new: newReader(c.layout, c.assigned)}
-	if c.kind != inserting {
-		r.images = append(r.images, r.old.dest...)
-	}
-	if c.kind != deleting {
-		r.images = append(r.images, r.new.dest...)
+// newComposedRow makes room for an answer, which has images only if it is
+// doubtful.
+func (c *capture) newComposedRow(images int) *composedRow {
+	r := &composedRow{capture: c}
+	r.dest = append(make([]any, 0, images+2), &r.doubtful, &r.written)
+	for range images {
+		r.dest = append(r.dest, nothing{})
 	}
 	return r
 }
@@ -295,33 +322,51 @@ type nothing struct{}
 
 func (nothing) Scan(any) error { return nil }
 
-// dest is where the answer is scanned: its images only when it is doubtful.
-func (r *composedRow) dest() []any {
-	dest := []any{&r.doubtful, &r.written}
-	for range r.images {
-		dest = append(dest, nothing{})
-	}
-	return dest
+// after puts what GORM wants before the rest.
+func (r *composedRow) after(theirs []any) {
+	r.theirs, r.dest = len(theirs), slices.Concat(theirs, r.dest)
 }
 
-// take takes the row at hand in. What comes before it goes to theirs.
-func (r *composedRow) take(c *capture, rows *sql.Rows, theirs []any) error {
-	dest := append(slices.Clone(theirs), r.dest()...)
-	if err := rows.Scan(dest...); err != nil || !r.doubtful {
+// take takes the row at hand in.
+func (r *composedRow) take(rows *sql.Rows) error {
+	if err := rows.Scan(r.dest...); err != nil || !r.doubtful {
 		return err
 	}
-	r.old.reset()
-	r.new.reset()
-	if err := rows.Scan(slices.Concat(theirs, []any{nothing{}, nothing{}}, r.images)...); err != nil {
+	c := r.capture
+	was, is := newReader(c.layout, c.assigned), newReader(c.layout, c.assigned)
+	was.reset()
+	is.reset()
+	dest := slices.Clone(r.dest[:r.theirs+2])
+	if c.kind != inserting {
+		dest = append(dest, was.dest...)
+	}
+	if c.kind != deleting {
+		dest = append(dest, is.dest...)
+	}
+	if err := rows.Scan(dest...); err != nil {
 		return err
 	}
 	if c.kind != inserting {
-		c.before = append(c.before, r.old.image())
+		c.before = append(c.before, was.image())
 	}
 	if c.kind != deleting {
-		c.after = append(c.after, r.new.image())
+		c.after = append(c.after, is.image())
 	}
 	return nil
+}
+
+// images is the number of values in the images of a row.
+func (c *capture) images() int {
+	n := len(c.layout.columns)
+	for i := range c.layout.columns {
+		if c.layout.columns[i].wide {
+			n++
+		}
+	}
+	if c.kind == updating {
+		n *= 2
+	}
+	return n
 }
 
 // settled says what is left to do once the answer is read.
@@ -339,9 +384,9 @@ func (c *capture) execComposed(ctx context.Context, text string, args []any) (_ 
 		return nil, c.composedError(err)
 	}
 	defer rows.Close()
-	r, n := c.newComposedRow(), 0
+	r, n := c.newComposedRow(c.images()), 0
 	for ; rows.Next(); n++ {
-		if err := r.take(c, rows, nil); err != nil {
+		if err := r.take(rows); err != nil {
 			return nil, failed(err)
 		}
 	}
@@ -360,13 +405,14 @@ func (c *capture) queryComposed(ctx context.Context, text string, args []any) (_
 		return nil, c.composedError(err)
 	}
 	defer rows.Close()
-	r := c.newComposedRow()
-	theirs, err := newTee(rows, len(r.dest()))
+	r := c.newComposedRow(c.images())
+	theirs, err := newTee(rows, len(r.dest))
 	if err != nil {
 		return nil, failed(err)
 	}
+	r.after(theirs.dest)
 	for rows.Next() {
-		if err := r.take(c, rows, theirs.dest); err != nil {
+		if err := r.take(rows); err != nil {
 			return nil, failed(err)
 		}
 		theirs.keep()

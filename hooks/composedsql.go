@@ -16,9 +16,12 @@ func (c *capture) composeText(text string, variables int) string {
 		return ""
 	}
 	list := func(table string, name func(int) string) string {
-		parts := make([]string, len(l.columns))
+		parts := make([]string, len(l.columns), len(l.columns)+1)
 		for i := range l.columns {
 			parts[i] = table + c.plugin.dialect.quote(l.columns[i].name) + " AS " + name(i)
+		}
+		if name(0) == oldSQL(0) {
+			parts = append(parts, "xmin AS audit_version")
 		}
 		return strings.Join(parts, ",")
 	}
@@ -40,7 +43,7 @@ func (c *capture) composeText(text string, variables int) string {
 	case deleting:
 		text += " RETURNING " + list("", oldSQL)
 	}
-	s := eventSQL{layout: l, kind: c.kind, set: c.assigned}
+	s := eventSQL{layout: l, kind: c.kind, set: c.assigned, entity: c.table.entity.kind, composer: c.plugin.composer}
 	s.deletes = c.kind == updating && l.deleted >= 0 && len(c.set) == 1 && c.assigned(l.columns[l.deleted].name)
 	return "WITH audit_row AS (" + text + ")," +
 		"audit_text AS (SELECT *" + listVariables(variables) + s.texts() + " FROM audit_row)," +
@@ -52,7 +55,7 @@ func (c *capture) composeText(text string, variables int) string {
 
 // ownVariables is the number of variables that composeArgs adds to those of the
 // store.
-const ownVariables = 5
+const ownVariables = 6
 
 // variableSQL is the nth of them, once listVariables has made columns of them.
 func variableSQL(n int) string { return "audit_v" + strconv.Itoa(n) }
@@ -60,7 +63,11 @@ func variableSQL(n int) string { return "audit_v" + strconv.Itoa(n) }
 func listVariables(bound int) string {
 	var b strings.Builder
 	for n := 1; n <= ownVariables; n++ {
-		b.WriteString(",$" + strconv.Itoa(bound+n) + "::text AS " + variableSQL(n))
+		kind := "text"
+		if n == ownVariables {
+			kind = "bigint" // the time
+		}
+		b.WriteString(",$" + strconv.Itoa(bound+n) + "::" + kind + " AS " + variableSQL(n))
 	}
 	return b.String()
 }
@@ -72,10 +79,12 @@ func newSQL(i int) string { return "audit_n" + strconv.Itoa(i) }
 
 // eventSQL are the expressions for the event of a row.
 type eventSQL struct {
-	layout  *layout
-	kind    statementKind
-	set     func(string) bool // columns that the statement assigns
-	deletes bool              // it is a soft delete
+	layout   *layout
+	entity   audit.EntityType
+	composer audit.TxComposer
+	kind     statementKind
+	set      func(string) bool // columns that the statement assigns
+	deletes  bool              // it is a soft delete
 }
 
 // operation is what operationOf says; doubt tells where it would say another.
@@ -203,6 +212,9 @@ func (s *eventSQL) doubt() string {
 		doubts = append(doubts, over("audit_workspace", audit.MaxIDBytes),
 			"audit_workspace<>'' AND audit_workspace<>"+variableSQL(2))
 	}
+	if s.kind != inserting {
+		doubts = append(doubts, s.changedMeanwhile(), s.composer.ComposeNewer(s.workspace(), literalSQL(string(s.entity)), "audit_id", variableSQL(ownVariables)))
+	}
 	for i := range doubts {
 		doubts[i] = "COALESCE(" + doubts[i] + ",false)"
 	}
@@ -230,19 +242,33 @@ func (s *eventSQL) images() string {
 	return b.String()
 }
 
+// workspace is the event's.
+func (s *eventSQL) workspace() string {
+	if s.layout.workspace < 0 {
+		return variableSQL(1)
+	}
+	return "COALESCE(NULLIF(audit_workspace,'')," + variableSQL(1) + ")"
+}
+
+// changedMeanwhile reports whether the version of the row is another than the
+// statement's snapshot has: somebody changed it while the statement waited.
+func (s *eventSQL) changedMeanwhile() string {
+	conditions := make([]string, len(s.layout.keys))
+	for i, k := range s.layout.keys {
+		conditions[i] = "s." + s.layout.dialect.quote(s.layout.columns[k].name) + "=" + oldSQL(k)
+	}
+	return "audit_version IS DISTINCT FROM (SELECT s.xmin FROM " + s.layout.dialect.quote(s.layout.table) + " s WHERE " + strings.Join(conditions, " AND ") + ")"
+}
+
 // computed are the parts of the event over audit_event.
 func (s *eventSQL) computed() audit.ComputedEvent {
 	ownership := "CASE WHEN audit_owner<>'' AND audit_owner=" + variableSQL(3) + " THEN '" + string(audit.OwnershipSelf) + "' ELSE '" + string(audit.OwnershipOther) + "' END"
 	origin := "CASE WHEN audit_owner<>'' AND audit_owner=" + variableSQL(3) + " THEN " + variableSQL(4) + " ELSE " + variableSQL(5) + " END"
-	workspace := "COALESCE(NULLIF(audit_workspace,'')," + variableSQL(1) + ")"
 	if s.layout.owner < 0 {
 		ownership, origin = literalSQL(string(audit.OwnershipNone)), variableSQL(5)
 	}
-	if s.layout.workspace < 0 {
-		workspace = variableSQL(1)
-	}
 	return audit.ComputedEvent{
-		Workspace: workspace, Operation: literalSQL(string(s.operation())), Origin: origin, Ownership: ownership,
+		Workspace: s.workspace(), Operation: literalSQL(string(s.operation())), Origin: origin, Ownership: ownership,
 		EntityID: "audit_id", EntityLabel: "audit_label", EntityOwner: "audit_owner", Changes: "audit_changes",
 	}
 }

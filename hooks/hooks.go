@@ -456,8 +456,11 @@ func failed(err error) error {
 // refuse tells the recorder of an error of recording, if err is one, once: it may
 // pass through the calls of several statements.
 func (p *Plugin) refuse(ctx context.Context, err error) {
+	if err == nil {
+		return // before r takes room
+	}
 	var r *refusal
-	if err != nil && errors.As(err, &r) && r.told.CompareAndSwap(false, true) {
+	if errors.As(err, &r) && r.told.CompareAndSwap(false, true) {
 		p.rec.Refuse(ctx, r.err)
 	}
 }

@@ -75,7 +75,7 @@ func (u *unit) label(ctx context.Context, events []pending) error {
 	u.eachReference(events, func(r reference, v *audit.Value, id json.RawMessage) {
 		key := labelKey{r.table, r.key, string(id)}
 		if _, known := u.labels[key]; !known {
-			u.labels[key] = ""
+			u.know(key, "")
 			one := reference{table: r.table, key: r.key, label: r.label}
 			wanted[one] = append(wanted[one], []any{cell{json: id}.arg()})
 		}
@@ -151,7 +151,7 @@ func (u *unit) readLabelsOf(ctx context.Context, r reference, text string, args 
 		key, _ := appendCanonical(nil, k, id)
 		name, form := appendCanonical(nil, kindText, label)
 		if c := (cell{json: name, form: form}); (&secrets{}).tells(c) {
-			u.labels[labelKey{r.table, r.key, string(key)}] = plain(c)
+			u.know(labelKey{r.table, r.key, string(key)}, plain(c))
 		}
 	}
 	if err := rows.Err(); err != nil {

@@ -63,7 +63,7 @@ func unitFrom(ctx context.Context, tx audit.DBTX) *unit {
 }
 
 func newUnit(p *Plugin, tx audit.DBTX) *unit {
-	return &unit{plugin: p, tx: tx, gates: map[gateKey]bool{}, labels: map[labelKey]string{}}
+	return &unit{plugin: p, tx: tx}
 }
 
 // records asks the gate, once per workspace and type.
@@ -74,9 +74,20 @@ func (u *unit) records(ctx context.Context, workspace string, kind audit.EntityT
 	}
 	on, err := u.plugin.rec.Records(ctx, u.tx, workspace, kind)
 	if err == nil {
+		if u.gates == nil {
+			u.gates = map[gateKey]bool{}
+		}
 		u.gates[key] = on
 	}
 	return on, err
+}
+
+// know keeps the label of a record for references to it.
+func (u *unit) know(key labelKey, label string) {
+	if u.labels == nil {
+		u.labels = map[labelKey]string{}
+	}
+	u.labels[key] = label
 }
 
 // addRow adds the event of one row, if it is recorded and anything changed.
@@ -101,7 +112,7 @@ func (u *unit) addRow(ctx context.Context, e *entity, l *layout, p pair, cause i
 	event.Workspace = workspace
 	if p.after == nil && event.Entity.Label != "" && len(e.table.keys) == 1 {
 		// Nobody can look it up any more.
-		u.labels[labelKey{e.table.name, e.table.keys[0], row.key}] = event.Entity.Label
+		u.know(labelKey{e.table.name, e.table.keys[0], row.key}, event.Entity.Label)
 	}
 	u.add(ctx, pending{Event: event, entity: e, key: row.key, args: row.args, cause: cause})
 	return nil

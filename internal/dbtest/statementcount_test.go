@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
@@ -20,6 +21,10 @@ func TestWritesRunNoMoreStatementsThanTheyNeed(t *testing.T) {
 	}{
 		{
 			"a record is created", func(db *gorm.DB) error { return db.Create(&Counter{ID: "new"}).Error },
+			map[string]string{"sqlite": "INSERT SELECT INSERT", "postgres": "INSERT INSERT", "mysql": "INSERT INSERT"},
+		},
+		{
+			"a record with a key that none had before is created", func(db *gorm.DB) error { return db.Create(&Counter{ID: uuid.NewString()}).Error },
 			map[string]string{"sqlite": "INSERT SELECT INSERT", "postgres": "WITH", "mysql": "INSERT INSERT"},
 		},
 		{

@@ -56,19 +56,34 @@ func (s *Store) ComposeText(source string, c audit.ComputedEvent, variables int)
 // everything is an event of which all is computed that can be.
 var everything = audit.ComputedEvent{Workspace: "x", Operation: "x", Origin: "x", Ownership: "x", EntityID: "x", EntityLabel: "x", EntityOwner: "x", Changes: "x"}
 
+// given are the places of the columns that are not computed.
+var given = func() (places []int) {
+	for i, name := range columns {
+		if computed(name, everything) == "" {
+			places = append(places, i)
+		}
+	}
+	return places
+}()
+
 // ComposeArgs implements [audit.TxComposer].
-func (s *Store) ComposeArgs(e audit.Event) ([]any, error) {
+func (s *Store) ComposeArgs(args []any, e audit.Event) ([]any, error) {
+	e.Workspace, e.Operation, e.Origin, e.Ownership = "", "", "", "" // as the rest is empty already
+	e.Entity = audit.Entity{Type: e.Entity.Type}
 	row := encoder{dialect: s.names.dialect, args: make([]any, 0, len(columns))}
 	if err := row.add(&e); err != nil {
 		return nil, err
 	}
-	args := row.args[:0]
-	for i, name := range columns {
-		if computed(name, everything) == "" {
-			args = append(args, s.sql.encoded(i, row.args[i]))
-		}
+	for _, i := range given {
+		args = append(args, s.sql.encoded(i, row.args[i]))
 	}
 	return args, nil
+}
+
+// ComposeNewer implements [audit.TxComposer], by the index of a record's history.
+func (s *Store) ComposeNewer(workspace, kind, id, micros string) string {
+	return "EXISTS (SELECT 1 FROM " + s.names.qualified(s.names.events) + " e WHERE e.workspace=" + workspace + " AND e.entity_type=" + kind +
+		" AND e.entity_id=" + id + " AND e.time>=" + micros + ")"
 }
 
 // ComposedError implements [audit.TxComposer]. PostgreSQL names the table.
