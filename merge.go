@@ -13,6 +13,9 @@ import (
 // first of the stores that has it. Name those that answer fast and have the newest
 // events first: the others are asked for what is older than what was found.
 //
+// What a store can do beyond [Store] is not passed on: [QueryActors], for one, knows
+// the authors of the newest events only.
+//
 // It can be read only: Append returns an error that wraps errors.ErrUnsupported.
 // A nil store is passed over.
 func Merge(stores ...Store) Store {

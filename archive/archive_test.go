@@ -159,7 +159,7 @@ func TestTheManifestTellsWhatIsInTheFiles(t *testing.T) {
 			{Size: m.Data.Size, SHA256: m.Data.SHA256, Events: 3, Time: march.Add(2 * time.Minute), ID: event(march, 5).ID},
 		},
 	}, m)
-	kept, err := r.archives.Manifests(ctx, "Acme & Co.")
+	kept, err := r.archives.Manifests(ctx, "Acme & Co.", time.Time{}, time.Time{})
 	require.NoError(t, err)
 	require.Equal(t, []archive.Manifest{m}, kept)
 
@@ -270,7 +270,7 @@ func TestADamagedArchiveIsAnErrorThatNamesTheFile(t *testing.T) {
 			t.Parallel()
 			ctx := context.Background()
 			r := newRig(t, 1200, march)
-			whole, err := r.archives.Manifests(ctx, "Acme & Co.")
+			whole, err := r.archives.Manifests(ctx, "Acme & Co.", time.Time{}, time.Time{})
 			require.NoError(t, err)
 			path := c.damage(t, r)
 			verified := r.archives.Verify(ctx, whole[0])

@@ -56,7 +56,7 @@ func (s *Store) List(ctx context.Context, f audit.Filter, after audit.Position, 
 	if !after.IsZero() && (to.IsZero() || after.Time.Before(to)) {
 		to = after.Time.Add(time.Microsecond) // events at the very time may follow
 	}
-	manifests, err := s.manifests(ctx, f.Workspace, f.From, to)
+	manifests, err := s.Manifests(ctx, f.Workspace, f.From, to)
 	if err != nil {
 		return nil, err
 	}
@@ -98,13 +98,10 @@ func newest(ctx context.Context, parts []*part) (first *audit.Event, err error) 
 	return first, nil
 }
 
-// Manifests returns the manifests of the workspace's archives, by month and part.
-func (s *Store) Manifests(ctx context.Context, workspace string) ([]Manifest, error) {
-	return s.manifests(ctx, workspace, time.Time{}, time.Time{})
-}
-
-// manifests are those of archives that may hold events in a range; zero is open.
-func (s *Store) manifests(ctx context.Context, workspace string, from, to time.Time) ([]Manifest, error) {
+// Manifests returns the manifests of the workspace's archives that have events, or
+// may have, in a range, From <= time < To, by month and part. A zero time is open.
+// Those of other months are not read.
+func (s *Store) Manifests(ctx context.Context, workspace string, from, to time.Time) ([]Manifest, error) {
 	names, err := s.place.List(ctx, prefix(workspace))
 	if err != nil {
 		return nil, fmt.Errorf("archive: list the archives of workspace %q: %w", workspace, err)

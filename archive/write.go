@@ -89,7 +89,7 @@ func (s *Store) write(ctx context.Context, r Request, month time.Time) (m Manife
 
 // nextPart is the number of the month's next archive.
 func (s *Store) nextPart(ctx context.Context, workspace string, month time.Time) (int, error) {
-	manifests, err := s.manifests(ctx, workspace, month, month.AddDate(0, 1, 0))
+	manifests, err := s.Manifests(ctx, workspace, month, month.AddDate(0, 1, 0))
 	if err != nil {
 		return 0, err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -108,11 +107,10 @@ func (p *purge) archive(ctx context.Context, f audit.Filter, expired iter.Seq2[a
 	if written.Events > 0 {
 		p.result.Archives = append(p.result.Archives, written)
 	}
-	all, err := p.cfg.Archive.Manifests(ctx, f.Workspace)
+	archives, err := p.cfg.Archive.Manifests(ctx, f.Workspace, f.From, f.To)
 	if err != nil {
 		return nil, err
 	}
-	archives := slices.DeleteFunc(all, func(m archive.Manifest) bool { return m.Newest.Before(f.From) || !m.Oldest.Before(f.To) })
 	for _, m := range archives {
 		if m.Name() == written.Name() { // was verified when it was written
 			continue
