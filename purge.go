@@ -15,9 +15,10 @@ import (
 //	events   how many were deleted
 //	from     the time of the oldest of them
 //	to       the time of the newest
-//	archive  the names of the files that hold them, if they were archived
+//	archive  the files that hold them, each with name and sha256, if they were archived
 //
-// It is of the workspace whose events are gone.
+// It is of the workspace whose events are gone, and is written in the transaction
+// that deletes them.
 const Purged Operation = "purged"
 
 // ErrMissing is returned by a [Purger] for an event that is not there, or not
@@ -81,17 +82,4 @@ type WorkspaceLister interface {
 type Timekeeper interface {
 	// Time returns the time by the store's clock.
 	Time(ctx context.Context) (time.Time, error)
-}
-
-// PurgedEvent is the event that tells of a purge in the workspace, made by nobody
-// yet. The times are those of the oldest and the newest deleted event.
-func PurgedEvent(workspace string, events int, from, to time.Time, archive []string) Event {
-	e := Event{Workspace: workspace, Operation: Purged, Entity: Entity{Type: TypeLog, ID: "*"}}
-	e.tell("events", events)
-	e.tell("from", from.UTC())
-	e.tell("to", to.UTC())
-	if len(archive) > 0 {
-		e.tell("archive", archive)
-	}
-	return e
 }
