@@ -14,7 +14,8 @@ type ActorLister interface {
 	// ListActors returns the authors of the workspace's events, each once by
 	// kind and id (see [Actor.Same]), with the name of its newest event,
 	// sorted by kind and id; an empty kind comes as [KindUser]. If there are more
-	// than limit, it returns limit of them, whichever it finds first. An empty workspace is an error that wraps [ErrInvalidFilter], a
+	// than limit, it returns limit of them, whichever it finds first. An empty
+	// workspace is an error that wraps [ErrInvalidFilter], a
 	// limit under 1 an error.
 	ListActors(ctx context.Context, workspace string, limit int) ([]Actor, error)
 }

@@ -282,6 +282,8 @@ type Store interface {
 	// Append writes the events, all or none, in their order. It returns
 	// [ErrDuplicate] if one of the ids is there already. Appending no events
 	// does nothing. It does not keep or change the slice or what it refers to.
+	// Events come back as they went in, but an actor of the empty kind as
+	// [KindUser].
 	Append(ctx context.Context, events []Event) error
 
 	// List returns up to limit events that match f and lie after the given

@@ -171,11 +171,11 @@ func TestVerifySchemaNamesTheRemedy(t *testing.T) {
 		require.NoError(t, store.Migrate(ctx), "a lost table is made again")
 
 		exec("DELETE FROM audit_events_schema")
-		requireSchema("the tables of " + quoted("audit_events") + " are at version 0, this program needs 3" + remedy)
+		requireSchema("the tables of " + quoted("audit_events") + " are at version 0, this program needs 2" + remedy)
 		require.NoError(t, store.Migrate(ctx))
 
-		exec("INSERT INTO audit_events_schema (version) VALUES (4)")
-		requireSchema("the tables of " + quoted("audit_events") + " are at version 4, this program knows 3; upgrade github.com/gormtrail/audit")
+		exec("INSERT INTO audit_events_schema (version) VALUES (3)")
+		requireSchema("the tables of " + quoted("audit_events") + " are at version 3, this program knows 2; upgrade github.com/gormtrail/audit")
 		require.ErrorIs(t, store.Migrate(ctx), audit.ErrSchema)
 	})
 }
@@ -293,7 +293,8 @@ func TestReportsAreReadFromAnIndexInOrder(t *testing.T) {
 		{"its next page", audit.Filter{From: at(500), To: at(1700)}, page, "time", "workspace=? AND time>? AND (time,id)<(?,?)"},
 		{"a report of types", audit.Filter{Types: []audit.EntityType{audit.TypeProject}}, page, "time", "workspace=? AND (time,id)<(?,?)"},
 		{"a report of actions", audit.Filter{Actions: []audit.Action{{Type: audit.TypeProject, Operation: audit.Updated}}}, page, "time", "workspace=? AND (time,id)<(?,?)"},
-		{"a report of one author", audit.Filter{Actors: []audit.Actor{{ID: "7"}}, From: at(500)}, page, "actor", "workspace=? AND actor_id=? AND time>? AND (time,id)<(?,?)"},
+		{"a report of one author", audit.Filter{Actors: []audit.Actor{{ID: "7"}}, From: at(500)}, page, "actor", "workspace=? AND actor_kind=? AND actor_id=? AND time>? AND (time,id)<(?,?)"},
+		{"a report of several authors", audit.Filter{Actors: []audit.Actor{{ID: "7"}, {ID: "8"}, audit.System}}, page, "time", "workspace=? AND (time,id)<(?,?)"},
 		{"a record's history", audit.Filter{Entities: []audit.Entity{{Type: audit.TypeProject, ID: "p7"}}}, page, "entity", "workspace=? AND entity_type=? AND entity_id=? AND (time,id)<(?,?)"},
 	}
 	explain := func(t *testing.T, db *Database, store *sqlstore.Store, f audit.Filter, after audit.Position) string {

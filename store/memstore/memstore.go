@@ -157,7 +157,7 @@ func (s *Store) ListActors(ctx context.Context, workspace string, limit int) ([]
 	s.mu.RLock()
 	for _, e := range s.events { // newer events overwrite older ones
 		if e.Workspace == workspace {
-			a := author{cmp.Or(e.Actor.Kind, audit.KindUser), e.Actor.ID}
+			a := author{e.Actor.Kind, e.Actor.ID}
 			names[a] = e.Actor.Name
 		}
 	}
@@ -247,6 +247,7 @@ func prepare(events []audit.Event) []audit.Event {
 	for i, e := range events {
 		copies[i] = clone(e)
 		copies[i].Time = e.Time.UTC().Truncate(time.Microsecond)
+		copies[i].Actor.Kind = cmp.Or(e.Actor.Kind, audit.KindUser)
 	}
 	return copies
 }

@@ -17,9 +17,10 @@ func TestAllReturnsEveryWorkspaceOldestFirstAndResetForgets(t *testing.T) {
 	ctx := context.Background()
 	store := memstore.New()
 	at := time.Date(2024, 5, 1, 9, 0, 0, 0, time.UTC)
-	newest := audit.Event{ID: uuid.UUID{1}, Time: at.Add(time.Hour), Workspace: "w1"}
-	oldest := audit.Event{ID: uuid.UUID{3}, Time: at, Workspace: "w2"}
-	middle := audit.Event{ID: uuid.UUID{2}, Time: at.Add(time.Minute), Workspace: "w1"}
+	jo := audit.Actor{Kind: audit.KindUser, ID: "17"}
+	newest := audit.Event{ID: uuid.UUID{1}, Actor: jo, Time: at.Add(time.Hour), Workspace: "w1"}
+	oldest := audit.Event{ID: uuid.UUID{3}, Actor: jo, Time: at, Workspace: "w2"}
+	middle := audit.Event{ID: uuid.UUID{2}, Actor: jo, Time: at.Add(time.Minute), Workspace: "w1"}
 	require.NoError(t, store.Append(ctx, []audit.Event{newest, oldest}))
 	require.NoError(t, store.Append(ctx, []audit.Event{middle}))
 	require.Equal(t, []audit.Event{oldest, middle, newest}, store.All())

@@ -12,12 +12,6 @@ import (
 
 var _ audit.ActorLister = (*Store)(nil)
 
-// author is an actor and the time of its newest event.
-type author struct {
-	audit.Actor
-	time int64
-}
-
 // ListActors implements [audit.ActorLister]. It takes two look-ups for each
 // author, however many events there are.
 func (s *Store) ListActors(ctx context.Context, workspace string, limit int) ([]audit.Actor, error) {
@@ -33,34 +27,21 @@ func (s *Store) ListActors(ctx context.Context, workspace string, limit int) ([]
 		return nil, fmt.Errorf("sqlstore: list actors: %w", err)
 	}
 	defer rows.Close()
-	var authors []author
+	var actors []audit.Actor
 	for rows.Next() {
-		var a author
-		if err := rows.Scan(&a.Kind, &a.ID, &a.Name, &a.time); err != nil {
+		var a audit.Actor
+		if err := rows.Scan(&a.Kind, &a.ID, &a.Name); err != nil {
 			return nil, fmt.Errorf("sqlstore: list actors: %w", err)
 		}
-		if a.Kind == "" {
-			a.Kind = audit.KindUser
-		}
-		authors = append(authors, a)
+		actors = append(actors, a)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("sqlstore: list actors: %w", err)
 	}
-	return newestNames(authors, limit), rows.Close()
-}
-
-// newestNames are the actors, each once.
-func newestNames(authors []author, limit int) []audit.Actor {
-	slices.SortFunc(authors, func(a, b author) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID), cmp.Compare(b.time, a.time))
+	slices.SortFunc(actors, func(a, b audit.Actor) int { // databases compare texts in ways of their own
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
 	})
-	authors = slices.CompactFunc(authors, func(a, b author) bool { return a.Same(b.Actor) })
-	actors := make([]audit.Actor, min(limit, len(authors)))
-	for i := range actors {
-		actors[i] = authors[i].Actor
-	}
-	return actors
+	return actors, rows.Close()
 }
 
 // selectActors is the statement that reads the newest event of each author.
@@ -70,14 +51,13 @@ func newestNames(authors []author, limit int) []audit.Actor {
 // event of one author to the newest of the author before it, in the order of the
 // index from its end.
 func (n names) selectActors(workspace string, limit int) (string, []any) {
-	// A user may be stored under two kinds, "" and "user".
-	most := strconv.Itoa(2 * min(limit, 1<<30))
-	events, index := n.qualified(n.events), n.dialect.quote(n.authorsIndex())
+	most := strconv.Itoa(limit)
+	events, index := n.qualified(n.events), n.dialect.quote(n.actorIndex())
 	q := query{dialect: n.dialect}
 	if n.dialect == MySQL {
 		q.write("SELECT a.actor_kind, a.actor_id, COALESCE((SELECT e.actor_name FROM ", events, " e FORCE INDEX (", index, ") WHERE e.workspace = ")
 		q.arg(workspace)
-		q.write(" AND e.actor_kind = a.actor_kind AND e.actor_id = a.actor_id AND e.time = a.newest ORDER BY e.id DESC LIMIT 1), ''), a.newest",
+		q.write(" AND e.actor_kind = a.actor_kind AND e.actor_id = a.actor_id AND e.time = a.newest ORDER BY e.id DESC LIMIT 1), '')",
 			" FROM (SELECT actor_kind, actor_id, MAX(time) AS newest FROM ", events, " FORCE INDEX FOR GROUP BY (", index, ") WHERE workspace = ")
 		q.arg(workspace)
 		q.write(" GROUP BY workspace, actor_kind, actor_id LIMIT ", most, ") a")
@@ -91,12 +71,12 @@ func (n names) selectActors(workspace string, limit int) (string, []any) {
 	// Not as pairs, (kind, id) < (kind, id): SQLite would begin at the oldest
 	// event of the author that it is to leave.
 	q.write("WITH RECURSIVE author(id, n) AS (SELECT ")
-	newest("", "e.actor_kind DESC, e.actor_id DESC, e.time DESC")
+	newest("", "e.actor_kind DESC, e.actor_id DESC, e.time DESC, e.id DESC")
 	q.write(", 1 UNION ALL SELECT COALESCE(")
-	newest(" AND e.actor_kind = a.actor_kind AND e.actor_id < a.actor_id", "e.actor_id DESC, e.time DESC")
+	newest(" AND e.actor_kind = a.actor_kind AND e.actor_id < a.actor_id", "e.actor_id DESC, e.time DESC, e.id DESC")
 	q.write(", ")
-	newest(" AND e.actor_kind < a.actor_kind", "e.actor_kind DESC, e.actor_id DESC, e.time DESC")
+	newest(" AND e.actor_kind < a.actor_kind", "e.actor_kind DESC, e.actor_id DESC, e.time DESC, e.id DESC")
 	q.write("), n + 1 FROM author JOIN ", events, " a ON a.id = author.id WHERE n < ", most, ")",
-		" SELECT a.actor_kind, a.actor_id, COALESCE(a.actor_name, ''), a.time FROM author JOIN ", events, " a ON a.id = author.id")
+		" SELECT a.actor_kind, a.actor_id, COALESCE(a.actor_name, '') FROM author JOIN ", events, " a ON a.id = author.id")
 	return q.String(), q.args
 }

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -60,7 +61,7 @@ func (r *encoder) add(e *audit.Event) error {
 	r.uuid(&e.ID)
 	r.args = append(r.args, e.Time.UnixMicro())
 	r.text(e.Workspace)
-	r.text(string(e.Actor.Kind))
+	r.text(string(cmp.Or(e.Actor.Kind, audit.KindUser)))
 	r.text(e.Actor.ID)
 	r.optional(e.Actor.Name)
 	r.optional(string(e.Initiator.Kind))

@@ -79,21 +79,17 @@ func (n names) render(text string) string {
 		"{schema}", n.qualified(n.version),
 		"{events_time}", index("time"),
 		"{events_entity}", index("entity"),
-		"{events_actor}", index("actor"),
+		"{events_actor}", n.dialect.quote(n.actorIndex()),
 		"{events_cause}", index("cause"),
 		"{events_change_set}", index("change_set"),
 		"{exports_slot}", index("exports_slot"),
 		"{exports_created}", index("exports_created"),
 		"{exports_due}", index("exports_due"),
-		"{events_authors}", n.dialect.quote(n.authorsIndex()),
-		"{schema_name}", n.schema,
-		"{events_name}", n.events,
-		"{events_authors_name}", n.authorsIndex(),
 	).Replace(text)
 }
 
-// authorsIndex is the bare name of the index that lists authors.
-func (n names) authorsIndex() string { return n.events + "_authors" }
+// actorIndex is the bare name of the index that lists authors.
+func (n names) actorIndex() string { return n.events + "_actor" }
 
 func isIdentifier(s string, most int) bool {
 	if s == "" || len(s) > most {

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -250,36 +251,25 @@ func (q *query) ids(column string, ids []uuid.UUID) {
 	}
 }
 
-// actors are compared by kind and id. Those of one kind share a list, so that
-// an index on the id serves it.
+// actors are compared by kind and id. One author's events are in the order of
+// their index; those of several are not.
 func (q *query) actors(actors []audit.Actor) {
 	kinds, ids := grouped(actors, func(a audit.Actor) (audit.ActorKind, string) {
-		if a.Kind == "" {
-			return audit.KindUser, a.ID
-		}
-		return a.Kind, a.ID
+		return cmp.Or(a.Kind, audit.KindUser), a.ID
 	})
 	if len(kinds) == 0 {
 		return
 	}
 	q.write(" AND ")
+	kind := "actor_kind"
+	if len(actors) > 1 {
+		kind = q.unindexed(kind)
+	}
 	q.either(len(kinds), func(i int) {
 		q.write("(")
-		if q.dialect == SQLite && len(actors) == 1 {
-			// Without statistics SQLite takes one author's events for as many
-			// as a workspace's, and reads the latter.
-			q.write("unlikely(")
-			in(q, "actor_id", ids[kinds[i]])
-			q.write(")")
-		} else {
-			in(q, "actor_id", ids[kinds[i]])
-		}
+		in(q, kind, kinds[i:i+1])
 		q.write(" AND ")
-		if kinds[i] == audit.KindUser {
-			in(q, q.unindexed("actor_kind"), []audit.ActorKind{audit.KindUser, ""})
-		} else {
-			in(q, q.unindexed("actor_kind"), kinds[i:i+1])
-		}
+		in(q, "actor_id", ids[kinds[i]])
 		q.write(")")
 	})
 }

@@ -18,7 +18,7 @@ import (
 var schemaFiles embed.FS
 
 // schemaVersion is the version of the tables that this program works with.
-const schemaVersion = 3
+const schemaVersion = 2
 
 // Migrations returns the SQL that makes the tables, one text for each version
 // in their order, for those who use a migration tool of their own. It is the

@@ -71,6 +71,18 @@ var appendRules = []rule[audit.Store]{
 		},
 	},
 	{
+		"Append/ActorOfTheEmptyKind",
+		"an actor of the empty kind comes back as a user, alone and among others",
+		func(t *testing.T, store audit.Store) {
+			by := func(kind audit.ActorKind) func(*audit.Event) {
+				return func(e *audit.Event) { e.Actor = audit.Actor{Kind: kind, ID: "18"} }
+			}
+			require.NoError(t, store.Append(context.Background(), []audit.Event{event(1, by(""))}))
+			require.NoError(t, store.Append(context.Background(), []audit.Event{event(2, by(audit.KindKey)), event(3, by(""))}))
+			requireEvents(t, store, []audit.Event{event(1, by(audit.KindUser)), event(2, by(audit.KindKey)), event(3, by(audit.KindUser))})
+		},
+	},
+	{
 		"Append/DuplicateOfAStoredEvent",
 		"an id that is there already is ErrDuplicate, in whatever workspace it is, and nothing of the call is written",
 		func(t *testing.T, store audit.Store) {

@@ -31,8 +31,9 @@ CREATE TABLE IF NOT EXISTS {events} (
 	KEY {events_time} (workspace, time, id),
 	-- A record's history, opened from the record.
 	KEY {events_entity} (workspace, entity_type, entity_id, time, id),
-	-- The report of one author among many.
-	KEY {events_actor} (workspace, actor_id, time, id),
+	-- The report of one author among many, and the list of authors, in which the
+	-- newest event of each is found by one look-up.
+	KEY {events_actor} (workspace, actor_kind, actor_id, time, id),
 	-- What an event led to.
 	KEY {events_cause} (cause),
 	-- What else happened in the same transaction.

@@ -1,15 +1,21 @@
--- The list of authors: the newest event of each is found by one look-up, however
--- many events there are. MySQL, unlike MariaDB, has no CREATE INDEX IF NOT EXISTS.
--- The statements need one session, because variables belong to it.
-SET @audit_index = IF(EXISTS (
-	SELECT 1 FROM information_schema.statistics
-	WHERE table_schema = COALESCE(NULLIF('{schema_name}', ''), DATABASE()) AND table_name = '{events_name}' AND index_name = '{events_authors_name}'
-), 'DO 0', 'CREATE INDEX {events_authors} ON {events} (workspace, actor_kind, actor_id, time)');
-
-PREPARE audit_index FROM @audit_index;
-
-EXECUTE audit_index;
-
-DEALLOCATE PREPARE audit_index;
+-- Exports that are made in the background. Rows change as their work goes on.
+CREATE TABLE IF NOT EXISTS {exports} (
+	id             binary(16)     NOT NULL PRIMARY KEY, -- UUID, version 7
+	workspace      varbinary(191) NOT NULL,
+	requester_kind varbinary(191) NOT NULL,
+	requester_id   varbinary(191) NOT NULL,
+	slot           int,                     -- among the requester's open exports; NULL once it is over
+	created        bigint         NOT NULL, -- microseconds since 1970 in UTC
+	state          varchar(191)   NOT NULL,
+	due            bigint,                  -- when a worker looks at it next, as created; NULL is never
+	version        bigint         NOT NULL, -- grows by 1 with each change
+	job            mediumtext     NOT NULL, -- JSON, all of it
+	-- Two open exports of one requester have two slots, so there are only as many.
+	UNIQUE KEY {exports_slot} (workspace, requester_kind, requester_id, slot),
+	-- The list that the requester sees.
+	KEY {exports_created} (workspace, requester_kind, requester_id, created, id),
+	-- What there is to do.
+	KEY {exports_due} (due)
+) ENGINE = InnoDB, ROW_FORMAT = DYNAMIC, CHARACTER SET utf8mb4, COLLATE utf8mb4_bin;
 
 INSERT IGNORE INTO {schema} (version) VALUES (2);

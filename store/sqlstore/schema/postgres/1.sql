@@ -35,8 +35,9 @@ CREATE INDEX IF NOT EXISTS {events_time} ON {events} (workspace, time, id);
 -- A record's history, opened from the record.
 CREATE INDEX IF NOT EXISTS {events_entity} ON {events} (workspace, entity_type, entity_id, time, id);
 
--- The report of one author among many.
-CREATE INDEX IF NOT EXISTS {events_actor} ON {events} (workspace, actor_id, time, id);
+-- The report of one author among many, and the list of authors, in which the
+-- newest event of each is found by one look-up.
+CREATE INDEX IF NOT EXISTS {events_actor} ON {events} (workspace, actor_kind, actor_id, time, id);
 
 -- What an event led to. Few events have a cause, so the index is small.
 CREATE INDEX IF NOT EXISTS {events_cause} ON {events} (cause) WHERE cause IS NOT NULL;
