@@ -20,12 +20,15 @@ var (
 
 // Purge implements [audit.Purger]. It may delete what [Store.Protect] protects; see
 // [Store.AllowDeletes]. It runs one DELETE for each 400 events. Two that delete the
-// same events wait for each other, and the second one gets [audit.ErrMissing].
+// same events wait for each other, and the second one gets [audit.ErrMissing]. On
+// MySQL it runs as READ COMMITTED, which a server with binlog_format=STATEMENT
+// refuses.
 func (s *Store) Purge(ctx context.Context, b audit.PurgeBatch) error {
 	if err := b.Validate(); err != nil {
 		return err
 	}
-	tx, err := s.db.BeginTx(ctx, nil)
+	// MySQL would else lock what lies between the events, where others write.
+	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{Isolation: s.names.dialect.purging()})
 	if err != nil {
 		return fmt.Errorf("sqlstore: purge: %w", err)
 	}
@@ -70,11 +73,25 @@ func (s *Store) deleteEvents(ctx context.Context, tx *sql.Tx, b audit.PurgeBatch
 	return nil
 }
 
+// purging is the isolation of a transaction that purges.
+func (d Dialect) purging() sql.IsolationLevel {
+	if d == MySQL {
+		return sql.LevelReadCommitted
+	}
+	return sql.LevelDefault
+}
+
 // deleteByIDs is the statement that deletes some events, which must be in the
 // workspace and within the times of the batch.
 func (n names) deleteByIDs(b audit.PurgeBatch, ids []uuid.UUID) (string, []any) {
 	q := query{dialect: n.dialect, exact: true}
-	q.write("DELETE FROM ", n.qualified(n.events), " WHERE ")
+	if n.dialect == MySQL {
+		// In the order of the ids, so that two do not wait for each other, and
+		// not by reading all the table, with a lock on each row, if it is small.
+		q.write("DELETE e FROM ", n.qualified(n.events), " e FORCE INDEX (PRIMARY) WHERE ")
+	} else {
+		q.write("DELETE FROM ", n.qualified(n.events), " WHERE ")
+	}
 	in(&q, q.unindexed("workspace"), []string{b.Workspace})
 	q.between(older, audit.Filter{From: b.From, To: b.To}, audit.Position{})
 	q.ids("id", ids)
