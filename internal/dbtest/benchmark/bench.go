@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/glebarez/sqlite"
+	"gorm.io/driver/mysql"
+	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
@@ -15,224 +18,134 @@ import (
 	"github.com/gormtrail/audit/store/sqlstore"
 )
 
-// many is how many rows a bulk operation writes.
-const many = 1000
-
-// Entry is what is written. GORM embeds exported structs only. Each variant has a table of its own.
-type Entry struct {
-	ID          string `gorm:"primaryKey;size:36"`
-	WorkspaceID string `gorm:"size:36;not null;index" audit:"workspace"`
-	UserID      string `gorm:"size:36;not null" audit:"owner"`
-	Crowd       int    `gorm:"index"`
-	Description string `gorm:"size:200" audit:"label"`
-	Billable    bool
-	Amount      int64
-	Started     time.Time
-	Ended       *time.Time
-	DeletedAt   gorm.DeletedAt
-}
-
-// The tables.
-type (
-	bareEntry  struct{ Entry }
-	handEntry  struct{ Entry }
-	hookEntry  struct{ Entry }
-	plainEntry struct{ Entry }
-)
-
-// variant is one way to write.
-type variant interface {
-	name() string
-	create(ctx context.Context, entries []Entry) error
-	update(ctx context.Context, w where, amount int64) error
-	remove(ctx context.Context, w where, hard bool) error
-	table() string
-}
-
-// where says which rows are meant: one by its key, else those of a crowd.
-type where struct {
-	id    string
-	crowd int
-}
-
-func (w where) apply(db *gorm.DB) *gorm.DB {
-	if w.id != "" {
-		return db.Where("id = ?", w.id)
-	}
-	return db.Where("crowd = ?", w.crowd)
-}
-
-// bench is a database with all variants.
+// bench is a database with all that is measured in it.
 type bench struct {
 	database *dbtest.Database
-	raw      *gorm.DB // without hooks
-	variants []variant
-	owed     int
+	raw      *gorm.DB       // without hooks, to prepare with
+	changed  map[string]int // rows that preparing has changed, by table
+	owed     map[string]int // rows that are owed to each log
+	limits   *limits
 }
 
-func newBench(ctx context.Context, database *dbtest.Database) (*bench, error) {
-	raw, err := open(database)
+// newBench makes the tables.
+func newBench(ctx context.Context, database *dbtest.Database, limits *limits) (*bench, error) {
+	raw, err := open(database, database.SQL())
 	if err != nil {
 		return nil, err
 	}
-	if err := raw.AutoMigrate(&bareEntry{}, &handEntry{}, &hookEntry{}, &plainEntry{}, &handEvent{}); err != nil {
+	if err := raw.AutoMigrate(tables()...); err != nil {
 		return nil, err
 	}
 	store, err := sqlstore.New(database.SQL(), database.Dialect, nil)
 	if err != nil {
 		return nil, err
 	}
-	if err := store.Migrate(ctx); err != nil {
+	b := &bench{database: database, raw: raw, limits: limits, changed: map[string]int{}, owed: map[string]int{}}
+	if err := raw.Create(&Project{ID: theProject, WorkspaceID: "w1", Name: "Apollo"}).Error; err != nil {
+		return nil, err
+	}
+	return b, store.Migrate(ctx)
+}
+
+// open opens GORM on a pool of connections to a database.
+func open(database *dbtest.Database, pool *sql.DB) (*gorm.DB, error) {
+	var dialector gorm.Dialector
+	switch database.Dialect {
+	case sqlstore.Postgres:
+		dialector = postgres.New(postgres.Config{Conn: pool})
+	case sqlstore.MySQL:
+		dialector = mysql.New(mysql.Config{Conn: pool})
+	default:
+		dialector = &sqlite.Dialector{Conn: pool}
+	}
+	return gorm.Open(dialector, &gorm.Config{Logger: logger.Discard})
+}
+
+// openHooked is open with hooks.
+func openHooked(database *dbtest.Database, pool *sql.DB) (*gorm.DB, error) {
+	store, err := sqlstore.New(pool, database.Dialect, nil)
+	if err != nil {
 		return nil, err
 	}
 	rec, err := audit.New(store, nil)
 	if err != nil {
 		return nil, err
 	}
-	hooked, err := open(database)
+	db, err := open(database, pool)
 	if err != nil {
 		return nil, err
 	}
-	if err := hooked.Use(hooks.New(rec, hooks.Model[hookEntry](audit.TypeTimeEntry))); err != nil {
-		return nil, err
-	}
-	return &bench{database: database, raw: raw, variants: []variant{
-		through[bareEntry]{"bare", raw},
-		byHand{raw, database.Dialect},
-		through[hookEntry]{"hooks", hooked},
-		through[plainEntry]{"plain", hooked},
-	}}, nil
-}
-
-func open(database *dbtest.Database) (*gorm.DB, error) {
-	return gorm.Open(database.Dialector(), &gorm.Config{Logger: logger.Discard})
-}
-
-// recorded counts the events that hooks wrote.
-func (b *bench) recorded(ctx context.Context) (n int, err error) {
-	err = b.database.SQL().QueryRowContext(ctx, "SELECT count(*) FROM "+sqlstore.DefaultTable).Scan(&n)
-	return n, err
-}
-
-// operation is one thing to measure. Prepare and clean work outside the clock.
-type operation struct {
-	name    string
-	rows    int
-	prepare func(b *bench, table string, i int) error
-	run     func(ctx context.Context, v variant, i int) error
-}
-
-// Crowds of rows: the first stays, the others come and go.
-const (
-	standing = 1
-	passing  = 2
-)
-
-// standingID is the one row that stays.
-const standingID = "00000000-0000-4000-8000-000000000001"
-
-func operations() []operation {
-	one, crowd := where{id: standingID}, where{crowd: standing}
-	return []operation{
-		{"create", 1, clear, func(ctx context.Context, v variant, _ int) error {
-			return v.create(ctx, newEntries(1))
-		}},
-		{"update", 1, revive, func(ctx context.Context, v variant, i int) error { return v.update(ctx, one, int64(i+1)) }},
-		{"soft delete", 1, revive, func(ctx context.Context, v variant, _ int) error { return v.remove(ctx, one, false) }},
-		{"hard delete", 1, renew, func(ctx context.Context, v variant, _ int) error { return v.remove(ctx, one, true) }},
-		{"create 1000", many, clear, func(ctx context.Context, v variant, _ int) error {
-			return v.create(ctx, newEntries(many))
-		}},
-		{"update 1000", many, revive, func(ctx context.Context, v variant, i int) error { return v.update(ctx, crowd, int64(i+1)) }},
-		{"soft delete 1000", many, revive, func(ctx context.Context, v variant, _ int) error { return v.remove(ctx, crowd, false) }},
-		{"hard delete 1000", many, renew, func(ctx context.Context, v variant, _ int) error { return v.remove(ctx, crowd, true) }},
-	}
-}
-
-// newEntries are rows that pass.
-func newEntries(n int) []Entry {
-	entries := make([]Entry, n)
-	for i := range entries {
-		entries[i] = Entry{
-			ID: uuid.NewString(), WorkspaceID: "w1", UserID: "u1", Crowd: passing, Description: "Weekly planning",
-			Amount: 1250, Started: time.Now().UTC().Truncate(time.Millisecond),
-		}
-	}
-	return entries
-}
-
-// clear takes away what passed.
-func clear(b *bench, table string, _ int) error {
-	return b.raw.Exec("DELETE FROM "+table+" WHERE crowd = ?", passing).Error
-}
-
-// revive undoes soft deletes and updates.
-func revive(b *bench, table string, _ int) error {
-	if err := clear(b, table, 0); err != nil {
-		return err
-	}
-	var n int64
-	if err := b.raw.Table(table).Where("crowd = ? AND deleted_at IS NULL", standing).Count(&n).Error; err != nil {
-		return err
-	}
-	if n == many {
-		return b.raw.Exec("UPDATE "+table+" SET amount = 0 WHERE crowd = ? AND amount <> 0", standing).Error
-	}
-	if err := b.raw.Exec("UPDATE "+table+" SET deleted_at = NULL, amount = 0 WHERE crowd = ?", standing).Error; err != nil {
-		return err
-	}
-	return renew(b, table, 0)
-}
-
-// renew puts back the rows that stay.
-func renew(b *bench, table string, _ int) error {
-	var n int64
-	if err := b.raw.Table(table).Where("crowd = ? AND deleted_at IS NULL", standing).Count(&n).Error; err != nil || n == many {
-		return err
-	}
-	if err := b.raw.Exec("DELETE FROM " + table).Error; err != nil {
-		return err
-	}
-	entries := newEntries(many)
-	for i := range entries {
-		entries[i].Crowd = standing
-	}
-	entries[0].ID = standingID
-	return b.raw.Table(table).Create(&entries).Error
+	return db, db.Use(hooks.New(rec,
+		hooks.Model[hookEntry](audit.TypeTimeEntry), hooks.Model[hookCrowded](audit.TypeTimeEntry),
+		hooks.Model[hookNumbered](audit.TypeTimeEntry), hooks.Model[hookCharged](audit.TypeTimeEntry)))
 }
 
 // measure runs every operation n times, the bulk ones a tenth of it, in turn for
 // every variant.
-func (b *bench) measure(ctx context.Context, n int) ([]result, error) {
-	ctx = audit.WithActor(audit.WithWorkspace(ctx, "w1"), audit.Actor{ID: "u1", Name: "Jo"})
+func (b *bench) measure(ctx context.Context, operations []operation, variants []variant, n int) ([]result, error) {
+	ctx = acting(ctx)
 	var results []result
-	for _, op := range operations() {
+	for _, op := range operations {
 		runs := n
 		if op.rows > 1 {
 			runs = max(3, n/10)
 		}
-		r := result{op.name, op.rows, map[string][]time.Duration{}}
+		r := result{op.name, map[string][]time.Duration{}}
 		for i := -1; i < runs; i++ { // one to warm up
-			for k := range b.variants {
-				v := b.variants[(i+1+k)%len(b.variants)] // nobody always follows the same one
-				if err := op.prepare(b, v.table(), i); err != nil {
-					return nil, fmt.Errorf("prepare %s of %s: %w", op.name, v.name(), err)
-				}
-				start := time.Now()
-				err := op.run(ctx, v, i+1)
-				took := time.Since(start)
+			for k := range variants {
+				v := variants[(i+1+k)%len(variants)] // nobody always follows the same one
+				took, err := b.run(ctx, op, v, i+1)
 				if err != nil {
-					return nil, fmt.Errorf("%s of %s: %w", op.name, v.name(), err)
+					return nil, err
 				}
 				if i >= 0 {
 					r.times[v.name()] = append(r.times[v.name()], took)
-				}
-				if v.name() == "hooks" {
-					b.owed += op.rows
 				}
 			}
 		}
 		results = append(results, r)
 	}
 	return results, nil
+}
+
+// acting is a context with an actor.
+func acting(ctx context.Context) context.Context {
+	return audit.WithActor(audit.WithWorkspace(ctx, "w1"), audit.Actor{ID: "u1", Name: "Jo"})
+}
+
+// run prepares an operation and runs it once.
+func (b *bench) run(ctx context.Context, op operation, v variant, i int) (time.Duration, error) {
+	if err := op.prepare(b, v.table()); err != nil {
+		return 0, fmt.Errorf("prepare %s of %s: %w", op.name, v.name(), err)
+	}
+	start := time.Now()
+	err := op.run(ctx, v, i)
+	took := time.Since(start)
+	if err != nil {
+		return 0, fmt.Errorf("%s of %s: %w", op.name, v.name(), err)
+	}
+	if v.log() != "" {
+		b.owed[v.log()] += op.rows
+	}
+	return took, nil
+}
+
+// check counts the events in the logs. Triggers log what prepares, too.
+func (b *bench) check(ctx context.Context) error {
+	b.owed[triggerLog] += b.changed["trigger_entries"]
+	b.owed[oursLog] += b.changed["ours_entries"]
+	for log, owed := range b.owed {
+		if owed == 0 {
+			continue
+		}
+		var recorded int
+		if err := b.database.SQL().QueryRowContext(ctx, "SELECT count(*) FROM "+log).Scan(&recorded); err != nil {
+			return err
+		}
+		fmt.Printf("%s: %d events of %d owed are in %s\n", b.database.Name, recorded, owed, log)
+		if recorded != owed {
+			return fmt.Errorf("%d events are in %s, %d were owed", recorded, log, owed)
+		}
+	}
+	return nil
 }

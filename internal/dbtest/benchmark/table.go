@@ -2,8 +2,9 @@ package main
 
 import (
 	"fmt"
-	"io"
+	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -11,7 +12,6 @@ import (
 // result is what one operation took, by variant.
 type result struct {
 	operation string
-	rows      int
 	times     map[string][]time.Duration
 }
 
@@ -23,23 +23,46 @@ func (r result) median(variant string) time.Duration {
 	return times[len(times)/2]
 }
 
-// printTable prints the medians and their ratios.
-func printTable(w io.Writer, database string, results []result, owed, recorded int) {
-	fmt.Fprintln(w, database)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "operation\truns\tbare\tby hand\thooks\tnot registered\thooks/bare\thooks/hand\thand/bare\tnot registered/bare\t")
+// print prints results: the medians of the variants and the ratios of some, of
+// which a column is called "this/that", with their goals.
+func (b *bench) print(title string, results []result, columns []string, g goals) {
+	fmt.Printf("%s, %s\n", b.database.Name, title)
+	t := newTable(append([]string{"operation", "runs"}, columns...))
 	for _, r := range results {
-		bare, hand, ours, plain := r.median("bare"), r.median("hand"), r.median("hooks"), r.median("plain")
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%.2f\t%.2f\t%.2f\t%.2f\t\n", r.operation, len(r.times["bare"]),
-			micro(bare), micro(hand), micro(ours), micro(plain), ratio(ours, bare), ratio(ours, hand), ratio(hand, bare), ratio(plain, bare))
+		row := []string{r.operation, fmt.Sprint(len(r.times[columns[0]]))}
+		for _, column := range columns {
+			of, to, ratio := strings.Cut(column, "/")
+			if !ratio {
+				row = append(row, micro(r.median(of)))
+				continue
+			}
+			what := fmt.Sprintf("%s, %s: %s, %s", b.database.Name, title, r.operation, column)
+			row = append(row, b.limits.figure(what, divided(r.median(of), r.median(to)), g[r.operation][column]))
+		}
+		t.row(row...)
 	}
-	_ = t.Flush()
-	fmt.Fprintf(w, "events recorded: %d of %d owed\n\n", recorded, owed)
+	t.print()
+}
+
+// table is printed in columns.
+type table struct{ lines [][]string }
+
+func newTable(head []string) *table { return &table{[][]string{head}} }
+
+func (t *table) row(cells ...string) { t.lines = append(t.lines, cells) }
+
+func (t *table) print() {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, line := range t.lines {
+		fmt.Fprintln(w, strings.Join(line, "\t")+"\t")
+	}
+	_ = w.Flush()
+	fmt.Println()
 }
 
 func micro(d time.Duration) string { return fmt.Sprintf("%d us", d.Microseconds()) }
 
-func ratio(a, b time.Duration) float64 {
+func divided(a, b time.Duration) float64 {
 	if b == 0 {
 		return 0
 	}

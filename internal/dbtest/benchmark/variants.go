@@ -15,25 +15,51 @@ import (
 	"github.com/gormtrail/audit/store/sqlstore"
 )
 
-// through writes as any application does; whether it is audited is up to db.
-type through[T interface {
-	bareEntry | hookEntry | plainEntry
-}] struct {
+// variant is one way to write.
+type variant interface {
+	name() string
+	table() string
+	// log is the table of its events; empty if it has none.
+	log() string
+	create(ctx context.Context, entries []Entry) error
+	update(ctx context.Context, w where, amount int64) error
+	remove(ctx context.Context, w where, hard bool) error
+}
+
+// target is what a variant writes to: the table of T.
+type target[T any] struct {
 	label string
 	db    *gorm.DB
+	of    func(Entry) T
+	into  string // the log
 }
 
-func (v through[T]) name() string { return v.label }
+func (v target[T]) name() string { return v.label }
 
-func (v through[T]) table() string {
-	return map[string]string{"bare": "bare_entries", "hooks": "hook_entries", "plain": "plain_entries"}[v.label]
+func (v target[T]) log() string { return v.into }
+
+func (v target[T]) table() string {
+	stmt := &gorm.Statement{DB: v.db}
+	if err := stmt.Parse(new(T)); err != nil {
+		return err.Error() // which is no table
+	}
+	return stmt.Table
 }
 
-func (v through[T]) create(ctx context.Context, entries []Entry) error {
+func (v target[T]) rows(entries []Entry) []T {
 	rows := make([]T, len(entries))
 	for i, e := range entries {
-		rows[i] = T{e}
+		rows[i] = v.of(e)
 	}
+	return rows
+}
+
+// through writes as any application does; whether it is audited is up to the
+// *gorm.DB and the table.
+type through[T any] struct{ target[T] }
+
+func (v through[T]) create(ctx context.Context, entries []Entry) error {
+	rows := v.rows(entries)
 	if len(rows) == 1 {
 		return v.db.WithContext(ctx).Create(&rows[0]).Error
 	}
@@ -52,27 +78,14 @@ func (v through[T]) remove(ctx context.Context, w where, hard bool) error {
 	return w.apply(db).Delete(new(T)).Error
 }
 
-// handEvent is the row that auditing by hand writes.
-type handEvent struct {
-	ID        string    `gorm:"primaryKey;size:36"`
-	Time      time.Time `gorm:"index:by_time,priority:2"`
-	Workspace string    `gorm:"size:36;index:by_time,priority:1;index:by_entity,priority:1"`
-	ActorID   string    `gorm:"size:36"`
-	ActorName string    `gorm:"size:100"`
-	Operation string    `gorm:"size:20"`
-	Type      string    `gorm:"size:40;index:by_entity,priority:2"`
-	EntityID  string    `gorm:"size:36;index:by_entity,priority:3"`
-	Changes   string    `gorm:"type:text"`
-}
-
-// byHand is auditing as a team writes it itself.
-type byHand struct {
-	db      *gorm.DB
+// byHand is auditing as a team writes it itself. It looks no labels up.
+type byHand[T any] struct {
+	target[T]
+	entry   func(*T) *Entry
 	dialect sqlstore.Dialect
 }
 
-func (byHand) name() string  { return "hand" }
-func (byHand) table() string { return "hand_entries" }
+const handLog = "hand_events"
 
 // sides are a field's values.
 type sides struct {
@@ -80,37 +93,34 @@ type sides struct {
 	After  any `json:"after,omitempty"`
 }
 
-func (v byHand) create(ctx context.Context, entries []Entry) error {
-	rows := make([]handEntry, len(entries))
-	for i, e := range entries {
-		rows[i] = handEntry{e}
-	}
+func (v byHand[T]) create(ctx context.Context, entries []Entry) error {
+	rows := v.rows(entries)
 	return v.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := tx.Create(&rows).Error; err != nil {
 			return err
 		}
-		return v.insert(ctx, tx, audit.Created, rows, func(e *handEntry) map[string]sides {
+		return v.insert(ctx, tx, audit.Created, rows, func(e *Entry) map[string]sides {
 			return e.all(func(value any) sides { return sides{After: value} })
 		})
 	})
 }
 
-func (v byHand) update(ctx context.Context, w where, amount int64) error {
+func (v byHand[T]) update(ctx context.Context, w where, amount int64) error {
 	return v.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		old, err := v.lock(tx, w)
 		if err != nil {
 			return err
 		}
-		if err := w.apply(tx.Model(&handEntry{})).Update("amount", amount).Error; err != nil {
+		if err := w.apply(tx.Model(new(T))).Update("amount", amount).Error; err != nil {
 			return err
 		}
-		return v.insert(ctx, tx, audit.Updated, old, func(e *handEntry) map[string]sides {
+		return v.insert(ctx, tx, audit.Updated, old, func(e *Entry) map[string]sides {
 			return map[string]sides{"amount": {Before: e.Amount, After: amount}}
 		})
 	})
 }
 
-func (v byHand) remove(ctx context.Context, w where, hard bool) error {
+func (v byHand[T]) remove(ctx context.Context, w where, hard bool) error {
 	return v.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		old, err := v.lock(tx, w)
 		if err != nil {
@@ -120,17 +130,17 @@ func (v byHand) remove(ctx context.Context, w where, hard bool) error {
 		if hard {
 			deletion = deletion.Unscoped()
 		}
-		if err := deletion.Delete(&handEntry{}).Error; err != nil {
+		if err := deletion.Delete(new(T)).Error; err != nil {
 			return err
 		}
-		return v.insert(ctx, tx, audit.Deleted, old, func(e *handEntry) map[string]sides {
+		return v.insert(ctx, tx, audit.Deleted, old, func(e *Entry) map[string]sides {
 			return e.all(func(value any) sides { return sides{Before: value} })
 		})
 	})
 }
 
 // lock reads the rows that are about to change.
-func (v byHand) lock(tx *gorm.DB, w where) (old []handEntry, err error) {
+func (v byHand[T]) lock(tx *gorm.DB, w where) (old []T, err error) {
 	query := w.apply(tx)
 	if v.dialect != sqlstore.SQLite {
 		query = query.Clauses(clause.Locking{Strength: "UPDATE"})
@@ -138,7 +148,7 @@ func (v byHand) lock(tx *gorm.DB, w where) (old []handEntry, err error) {
 	return old, query.Find(&old).Error
 }
 
-func (e *handEntry) all(side func(any) sides) map[string]sides {
+func (e *Entry) all(side func(any) sides) map[string]sides {
 	return map[string]sides{
 		"id": side(e.ID), "workspace_id": side(e.WorkspaceID), "user_id": side(e.UserID), "crowd": side(e.Crowd),
 		"description": side(e.Description), "billable": side(e.Billable), "amount": side(e.Amount),
@@ -147,14 +157,14 @@ func (e *handEntry) all(side func(any) sides) map[string]sides {
 }
 
 // insert writes the events by one statement.
-func (v byHand) insert(ctx context.Context, tx *gorm.DB, op audit.Operation, rows []handEntry, changes func(*handEntry) map[string]sides) error {
+func (v byHand[T]) insert(ctx context.Context, tx *gorm.DB, op audit.Operation, rows []T, changes func(*Entry) map[string]sides) error {
 	const columns = 9
 	actor, now := audit.ActorFrom(ctx), time.Now().UTC()
 	var b strings.Builder
-	b.WriteString("INSERT INTO hand_events (id, time, workspace, actor_id, actor_name, operation, type, entity_id, changes) VALUES ")
+	b.WriteString("INSERT INTO " + handLog + " (id, time, workspace, actor_id, actor_name, operation, type, entity_id, changes) VALUES ")
 	args := make([]any, 0, columns*len(rows))
 	for i := range rows {
-		e := &rows[i]
+		e := v.entry(&rows[i])
 		told, err := json.Marshal(changes(e))
 		if err != nil {
 			return err
@@ -171,7 +181,7 @@ func (v byHand) insert(ctx context.Context, tx *gorm.DB, op audit.Operation, row
 }
 
 // tuple writes the placeholders of a row.
-func (v byHand) tuple(b *strings.Builder, row, columns int) {
+func (v byHand[T]) tuple(b *strings.Builder, row, columns int) {
 	if row > 0 {
 		b.WriteByte(',')
 	}

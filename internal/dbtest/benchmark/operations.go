@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+)
+
+// many is how many rows a bulk operation writes.
+const many = 1000
+
+// operation is one thing to measure. What prepares it works outside the clock.
+type operation struct {
+	name    string
+	rows    int
+	prepare func(b *bench, table string) error
+	run     func(ctx context.Context, v variant, i int) error
+}
+
+// where says which rows are meant: one by its key, else those of a crowd.
+type where struct {
+	id    string
+	crowd int
+}
+
+func (w where) apply(db *gorm.DB) *gorm.DB {
+	if w.id != "" {
+		return db.Where("id = ?", w.id)
+	}
+	return db.Where("crowd = ?", w.crowd)
+}
+
+// Crowds of rows.
+const (
+	standing = iota + 1 // stay
+	passing             // are created and taken away
+	alone               // the one row
+	filling             // are there to be many
+)
+
+// loneID is the key of the one row.
+const loneID = "00000000-0000-4000-8000-000000000001"
+
+// single are the operations on one row, bulk those on many.
+func single() []operation {
+	one := where{id: loneID}
+	return []operation{
+		{"create", 1, clear, func(ctx context.Context, v variant, _ int) error { return v.create(ctx, newEntries(1)) }},
+		{"update", 1, renewOne, func(ctx context.Context, v variant, i int) error { return v.update(ctx, one, int64(i+1)) }},
+		{"soft delete", 1, renewOne, func(ctx context.Context, v variant, _ int) error { return v.remove(ctx, one, false) }},
+		{"hard delete", 1, renewOne, func(ctx context.Context, v variant, _ int) error { return v.remove(ctx, one, true) }},
+	}
+}
+
+func bulk() []operation {
+	crowd := where{crowd: standing}
+	return []operation{
+		{"create 1000", many, clear, func(ctx context.Context, v variant, _ int) error { return v.create(ctx, newEntries(many)) }},
+		{"update 1000", many, revive, func(ctx context.Context, v variant, i int) error { return v.update(ctx, crowd, int64(i+1)) }},
+		{"soft delete 1000", many, revive, func(ctx context.Context, v variant, _ int) error { return v.remove(ctx, crowd, false) }},
+		{"hard delete 1000", many, revive, func(ctx context.Context, v variant, _ int) error { return v.remove(ctx, crowd, true) }},
+	}
+}
+
+// newEntries are rows that pass.
+func newEntries(n int) []Entry {
+	entries := make([]Entry, n)
+	for i := range entries {
+		entries[i] = Entry{ID: uuid.NewString(), Work: Work{
+			WorkspaceID: "w1", UserID: "u1", Crowd: passing, Description: "Weekly planning",
+			Amount: 1250, Started: time.Now().UTC().Truncate(time.Millisecond),
+		}}
+	}
+	return entries
+}
+
+// exec prepares, and counts the rows that this changes.
+func (b *bench) exec(table, text string, args ...any) error {
+	return b.count(table, b.raw.Exec(text, args...))
+}
+
+func (b *bench) count(table string, done *gorm.DB) error {
+	b.changed[table] += int(done.RowsAffected)
+	return done.Error
+}
+
+// sweep takes away what passed.
+func sweep(b *bench, table string) error {
+	return b.exec(table, "DELETE FROM "+table+" WHERE crowd = ?", passing)
+}
+
+// clear takes away what passed, and sees to it that the others are there.
+func clear(b *bench, table string) error {
+	if err := sweep(b, table); err != nil {
+		return err
+	}
+	return stand(b, table)
+}
+
+// stand puts back the rows that stay.
+func stand(b *bench, table string) error {
+	var n int64
+	if err := b.raw.Table(table).Where("crowd = ?", standing).Count(&n).Error; err != nil || n == many {
+		return err
+	}
+	entries := newEntries(many)
+	for i := range entries {
+		entries[i].Crowd = standing
+	}
+	return b.count(table, b.raw.Table(table).Create(&entries))
+}
+
+// renewOne puts the one row back as it was.
+func renewOne(b *bench, table string) error {
+	if err := stand(b, table); err != nil {
+		return err
+	}
+	if err := b.exec(table, "DELETE FROM "+table+" WHERE id = ?", loneID); err != nil {
+		return err
+	}
+	entry := newEntries(1)[0]
+	entry.ID, entry.Crowd = loneID, alone
+	return b.count(table, b.raw.Table(table).Create(&entry))
+}
+
+// revive undoes what was done to the rows that stay.
+func revive(b *bench, table string) error {
+	if err := clear(b, table); err != nil {
+		return err
+	}
+	return b.exec(table, "UPDATE "+table+" SET deleted_at = NULL, amount = 0 WHERE crowd = ? AND (deleted_at IS NOT NULL OR amount <> 0)", standing)
+}
