@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/glebarez/sqlite"
@@ -88,7 +90,7 @@ func (b *bench) measure(ctx context.Context, operations []operation, variants []
 	for _, op := range operations {
 		runs := n
 		if op.rows > 1 {
-			runs = max(3, n/10)
+			runs = max(n/10, 1)
 		}
 		r := result{op.name, map[string][]time.Duration{}}
 		for i := -1; i < runs; i++ { // one to warm up
@@ -134,11 +136,11 @@ func (b *bench) run(ctx context.Context, op operation, v variant, i int) (time.D
 func (b *bench) check(ctx context.Context) error {
 	b.owed[triggerLog] += b.changed["trigger_entries"]
 	b.owed[oursLog] += b.changed["ours_entries"]
-	for log, owed := range b.owed {
+	for _, log := range slices.Sorted(maps.Keys(b.owed)) {
+		owed, recorded := b.owed[log], 0
 		if owed == 0 {
 			continue
 		}
-		var recorded int
 		if err := b.database.SQL().QueryRowContext(ctx, "SELECT count(*) FROM "+log).Scan(&recorded); err != nil {
 			return err
 		}

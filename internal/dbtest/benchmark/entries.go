@@ -9,8 +9,10 @@ import (
 
 // The variants that write entries.
 
-func bareEntries(db *gorm.DB) variant {
-	return through[bareEntry]{target[bareEntry]{"bare", db, func(e Entry) bareEntry { return bareEntry{e} }, ""}}
+func bareEntries(db *gorm.DB) variant { return bareEntriesAs("bare", db) }
+
+func bareEntriesAs(name string, db *gorm.DB) variant {
+	return through[bareEntry]{target[bareEntry]{name, db, func(e Entry) bareEntry { return bareEntry{e} }, ""}}
 }
 
 func handEntries(db *gorm.DB, d *dbtest.Database) variant {

@@ -32,17 +32,18 @@ func main() {
 	databases := flag.String("db", strings.Join(dbtest.Names(), ","), "databases to measure, separated by commas")
 	n := flag.Int("n", 200, "how often an operation on one row is measured; one on 1000 rows, a tenth of it")
 	quick := flag.Bool("quick", false, "few and small measurements, to see that everything works")
+	rows := flag.Int("rows", 1_000_000, "rows of a table that has very many")
 	only := flag.String("only", "", "parts to measure, separated by commas: "+strings.Join(partNames(), ", ")+" (default all)")
 	check := flag.Bool("check", false, "end with status 1 if a goal is missed")
 	flag.Parse()
-	size := size{n: *n, turns: 15, exported: [2]int{10_000, 200_000}}
+	size := size{n: *n, turns: 40, rows: *rows, exported: [2]int{10_000, 200_000}}
 	if *quick {
-		size.n, size.turns, size.exported = min(*n, 20), 2, [2]int{2_000, 20_000}
+		size.n, size.turns, size.rows, size.exported = min(*n, 10), 1, min(*rows, 3_000), [2]int{2_000, 20_000}
 	}
 	if *only != "" {
 		size.only = strings.Split(*only, ",")
 	}
-	if *n < 1 || flag.NArg() > 0 {
+	if *n < 1 || size.rows < many || size.rows > many*many || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -64,6 +65,7 @@ func main() {
 type size struct {
 	n        int    // measurements of an operation on one row
 	turns    int    // of what is played
+	rows     int    // of a table that has very many
 	exported [2]int // events, few and many
 	only     []string
 }
@@ -124,6 +126,9 @@ func (b *bench) parts() []part {
 	return []part{
 		{"entries", b.measureEntries},
 		{"keys", b.measureKeys},
+		{"registered", b.measurePlain},
+		{"growth", b.measureGrowth},
+		{"far", b.measureFar},
 		{"own", b.measureOwn},
 	}
 }
@@ -158,5 +163,23 @@ func (b *bench) measureEntries(ctx context.Context, size size) error {
 		return err
 	}
 	b.print("keys set by the application, no labels", results, columns, localGoals(b.database.Name))
+	return nil
+}
+
+// maxPlain is how many times GORM alone a model may take that is not registered.
+const maxPlain = 1.03
+
+// measurePlain measures writes of a model that is not registered.
+func (b *bench) measurePlain(ctx context.Context, size size) error {
+	hooked, err := openHooked(b.database, b.database.SQL())
+	if err != nil {
+		return err
+	}
+	results, err := b.measure(ctx, single(), []variant{bareEntries(b.raw), plainEntries(hooked)}, 5*size.n)
+	if err != nil {
+		return err
+	}
+	const ratio = "not registered/bare"
+	b.print("not registered", results, []string{"bare", "not registered", ratio}, each(single(), ratio, maxPlain))
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 )
@@ -18,11 +19,12 @@ const (
 
 const howOwn = `CPU and allocations of the program for each event. What the database answers was recorded once and is played back by a driver that does
 nothing else. From GORM with hooks, and from GORM alone, is subtracted what database/sql takes for the same statements without GORM; "ours" is
-how much more of that there is with hooks. "with database/sql" is how much more there is if nothing is subtracted.`
+how much more of that there is with hooks. "with database/sql" is how much more there is if nothing is subtracted. The garbage collector is not
+in the time: the allocations stand for it.`
 
 // cost is what something takes of the machine.
 type cost struct {
-	cpu    float64 // microseconds, those of the garbage collector included
+	cpu    float64 // microseconds, without those of the garbage collector
 	allocs float64
 }
 
@@ -36,9 +38,11 @@ type side struct {
 	costs []cost
 }
 
-// play runs the side n times.
+// play runs the side n times. The garbage collector waits meanwhile: when it
+// runs, and how long, depends on what else a program keeps alive.
 func (s *side) play(t *tape, n int) error {
-	runtime.GC() // what others have left is not for this one to collect
+	runtime.GC()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	start := cpuTime()
@@ -49,24 +53,22 @@ func (s *side) play(t *tape, n int) error {
 	return err
 }
 
-// median is the median of each figure.
-func (s *side) median() cost {
-	pick := func(figure func(cost) float64) float64 {
-		values := make([]float64, len(s.costs))
-		for i, c := range s.costs {
-			values[i] = figure(c)
-		}
-		slices.Sort(values)
-		return values[len(values)/2]
-	}
-	return cost{pick(func(c cost) float64 { return c.cpu }), pick(func(c cost) float64 { return c.allocs })}
-}
-
 // ownWork are the sides of one operation of one variant: as GORM runs it, and its
 // statements by database/sql.
 type ownWork struct{ gorm, statements side }
 
-func (w *ownWork) own() cost { return w.gorm.median().minus(w.statements.median()) }
+// median is the median of a figure over all turns. What is compared was measured
+// in the same turn.
+func median(turns int, figure func(turn int) cost) cost {
+	cpu, allocs := make([]float64, turns), make([]float64, turns)
+	for i := range turns {
+		c := figure(i)
+		cpu[i], allocs[i] = c.cpu, c.allocs
+	}
+	slices.Sort(cpu)
+	slices.Sort(allocs)
+	return cost{cpu[turns/2], allocs[turns/2]}
+}
 
 // measureOwn measures the program's own work.
 func (b *bench) measureOwn(ctx context.Context, size size) (err error) {
@@ -97,7 +99,7 @@ func (b *bench) measureOwn(ctx context.Context, size size) (err error) {
 				return err
 			}
 		}
-		n := max(200/op.rows, 2)
+		n := max(50/op.rows, 1)
 		for turn := range size.turns {
 			for k := range works {
 				i := (turn + k) % len(works) // nobody always follows the same one
@@ -131,14 +133,19 @@ func (b *bench) prepareOwn(ctx context.Context, t *tape, pool *sql.DB, op operat
 
 // tellOwn tells how much more a variant is than GORM alone.
 func (b *bench) tellOwn(out *table, op operation, v variant, turns int, bare, work *ownWork) {
-	all := work.gorm.median().minus(bare.gorm.median()).per(op.rows)
-	ours := work.own().minus(bare.own()).per(op.rows)
+	alone := median(turns, func(i int) cost { return bare.gorm.costs[i] })
+	with := median(turns, func(i int) cost { return work.gorm.costs[i] })
+	all := median(turns, func(i int) cost { return work.gorm.costs[i].minus(bare.gorm.costs[i]).per(op.rows) })
+	ours := median(turns, func(i int) cost {
+		own := func(w *ownWork) cost { return w.gorm.costs[i].minus(w.statements.costs[i]) }
+		return own(work).minus(own(bare)).per(op.rows)
+	})
 	what := fmt.Sprintf("%s, own work: %s of %s", b.database.Name, op.name, v.name())
 	cpu, allocs := 0., 0.
 	if v.log() != "" {
 		cpu, allocs = maxCPU, maxAllocs
 	}
-	out.row(op.name+" of "+v.name(), strconv.Itoa(turns), inMicros(bare.gorm.median().cpu), inMicros(work.gorm.median().cpu),
+	out.row(op.name+" of "+v.name(), strconv.Itoa(turns), inMicros(alone.cpu), inMicros(with.cpu),
 		inMicros(all.cpu), fmt.Sprintf("%.1f", all.allocs),
 		b.limits.figure(what+", us of CPU", ours.cpu, cpu)+" us", b.limits.figure(what+", allocations", ours.allocs, allocs))
 }
