@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strconv"
 )
 
@@ -17,10 +16,11 @@ const (
 	maxAllocs = 20 // allocations
 )
 
-const howOwn = `CPU and allocations of the program for each event. What the database answers was recorded once and is played back by a driver that does
-nothing else. From GORM with hooks, and from GORM alone, is subtracted what database/sql takes for the same statements without GORM; "ours" is
-how much more of that there is with hooks. "with database/sql" is how much more there is if nothing is subtracted. The garbage collector is not
-in the time: the allocations stand for it.`
+const howOwn = `CPU and allocations for each event: what the database answers was recorded once and is played back by a driver
+that does nothing else. From GORM with hooks, and from GORM alone, is subtracted what database/sql takes for the
+same statements without GORM; "ours" is how much more of that there is with hooks, "with database/sql" how much
+more there is if nothing is subtracted. The garbage collector is not in the time: the allocations stand for it.
+All figures are the least of the turns, since others on the machine only add to them.`
 
 // cost is what something takes of the machine.
 type cost struct {
@@ -53,22 +53,21 @@ func (s *side) play(t *tape, n int) error {
 	return err
 }
 
+// least is the least of each figure: whatever else the machine does only adds.
+func (s *side) least() cost {
+	least := s.costs[0]
+	for _, c := range s.costs {
+		least = cost{min(least.cpu, c.cpu), min(least.allocs, c.allocs)}
+	}
+	return least
+}
+
 // ownWork are the sides of one operation of one variant: as GORM runs it, and its
 // statements by database/sql.
 type ownWork struct{ gorm, statements side }
 
-// median is the median of a figure over all turns. What is compared was measured
-// in the same turn.
-func median(turns int, figure func(turn int) cost) cost {
-	cpu, allocs := make([]float64, turns), make([]float64, turns)
-	for i := range turns {
-		c := figure(i)
-		cpu[i], allocs[i] = c.cpu, c.allocs
-	}
-	slices.Sort(cpu)
-	slices.Sort(allocs)
-	return cost{cpu[turns/2], allocs[turns/2]}
-}
+// own is the work without that of database/sql.
+func (w *ownWork) own() cost { return w.gorm.least().minus(w.statements.least()) }
 
 // measureOwn measures the program's own work.
 func (b *bench) measureOwn(ctx context.Context, size size) (err error) {
@@ -86,8 +85,8 @@ func (b *bench) measureOwn(ctx context.Context, size size) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s: %s\n", b.database.Name, howOwn)
-	out := newTable([]string{"operation", "turns", "bare", "with hooks", "with database/sql", "allocations", "ours", "allocations"})
+	fmt.Printf("%s, CPU and allocations\n", b.database.Name)
+	out := newTable([]string{"operation", "turns", "statements", "bare", "with hooks", "with database/sql", "allocations", "ours", "allocations"})
 	for _, op := range append(single(), bulk()...) {
 		variants := []variant{bareEntries(bare), hookEntries(hooked)}
 		if op.rows == 1 {
@@ -133,19 +132,14 @@ func (b *bench) prepareOwn(ctx context.Context, t *tape, pool *sql.DB, op operat
 
 // tellOwn tells how much more a variant is than GORM alone.
 func (b *bench) tellOwn(out *table, op operation, v variant, turns int, bare, work *ownWork) {
-	alone := median(turns, func(i int) cost { return bare.gorm.costs[i] })
-	with := median(turns, func(i int) cost { return work.gorm.costs[i] })
-	all := median(turns, func(i int) cost { return work.gorm.costs[i].minus(bare.gorm.costs[i]).per(op.rows) })
-	ours := median(turns, func(i int) cost {
-		own := func(w *ownWork) cost { return w.gorm.costs[i].minus(w.statements.costs[i]) }
-		return own(work).minus(own(bare)).per(op.rows)
-	})
+	alone, with := bare.gorm.least(), work.gorm.least()
+	all, ours := with.minus(alone).per(op.rows), work.own().minus(bare.own()).per(op.rows)
 	what := fmt.Sprintf("%s, own work: %s of %s", b.database.Name, op.name, v.name())
 	cpu, allocs := 0., 0.
 	if v.log() != "" {
 		cpu, allocs = maxCPU, maxAllocs
 	}
-	out.row(op.name+" of "+v.name(), strconv.Itoa(turns), inMicros(alone.cpu), inMicros(with.cpu),
+	out.row(op.name+" of "+v.name(), strconv.Itoa(turns), fmt.Sprintf("%d, %d alone", len(work.gorm.track), len(bare.gorm.track)), inMicros(alone.cpu), inMicros(with.cpu),
 		inMicros(all.cpu), fmt.Sprintf("%.1f", all.allocs),
 		b.limits.figure(what+", us of CPU", ours.cpu, cpu)+" us", b.limits.figure(what+", allocations", ours.allocs, allocs))
 }
