@@ -211,7 +211,7 @@ func (w *writer) followRows(ctx context.Context, r *rule, l *layout, rows []imag
 func (r *rule) derived(parent *pending, l *layout, row *image) pending {
 	e := r.child
 	event := r.Derive(parent.Event, e.entityOf(l, row), r.Follows(parent.Event, parent.entity.label))
-	if own := l.text(row, l.workspace); own != "" {
+	if own := l.text(row, l.workspace, ""); own != "" {
 		event.Workspace = own
 	}
 	if e.owner != "" && event.Entity.Owner == "" {

@@ -147,18 +147,18 @@ func isSoftDelete(f *schema.Field) bool {
 }
 
 // change makes the event of one row from its old and its new image. It reports
-// false if nothing that is audited has changed.
-func (e *entity) change(l *layout, before, after *image) (audit.Event, bool) {
+// false if nothing that is audited has changed. Owner is a likely one.
+func (e *entity) change(l *layout, before, after *image, changes *slab[audit.Change], owner string) (audit.Event, bool) {
 	event := audit.Event{Operation: operationOf(l, before, after)}
+	row, called := before, before
 	switch event.Operation {
 	case audit.Created, audit.Restored:
-		event.Entity = e.entityOf(l, after)
-	default:
-		event.Entity = e.entityOf(l, before)
-		if after != nil && event.Operation == audit.Updated {
-			event.Entity.Label = l.text(after, l.label) // what it is called from now on
-		}
+		row, called = after, after
+	case audit.Updated:
+		called = after // from now on
 	}
+	event.Entity = audit.Entity{Type: e.kind, ID: l.id(row), Label: l.text(called, l.label, ""), Owner: l.text(row, l.owner, owner)}
+	event.Changes = changes.open()
 	for i := range l.columns {
 		c := &l.columns[i]
 		if !c.audited {
@@ -177,6 +177,7 @@ func (e *entity) change(l *layout, before, after *image) (audit.Event, bool) {
 		}
 		event.Changes = append(event.Changes, ch)
 	}
+	event.Changes = changes.keep(event.Changes)
 	return event, len(event.Changes) > 0
 }
 
@@ -229,13 +230,16 @@ func valueOf(c *column, v cell) audit.Value {
 
 // entityOf names the record of a row.
 func (e *entity) entityOf(l *layout, row *image) audit.Entity {
-	return audit.Entity{Type: e.kind, ID: l.id(row), Label: l.text(row, l.label), Owner: l.text(row, l.owner)}
+	return audit.Entity{Type: e.kind, ID: l.id(row), Label: l.text(row, l.label, ""), Owner: l.text(row, l.owner, "")}
 }
 
 // id is the primary key as text, see keyText; the parts of a composite one are
 // joined by a slash, and a slash or a percent sign within them is escaped.
 func (l *layout) id(row *image) string {
 	if len(l.keys) == 1 {
+		if n := len(row.key); n > 1 && row.key[0] == '"' && !l.columns[l.keys[0]].redacted && strings.IndexByte(row.key, '\\') < 0 {
+			return row.key[1 : n-1] // as plain
+		}
 		return keyText(&l.columns[l.keys[0]], row.cells[l.keys[0]])
 	}
 	parts := make([]string, len(l.keys))
@@ -246,12 +250,17 @@ func (l *layout) id(row *image) string {
 }
 
 // text is a cell as plain text; empty for null, for what is withheld and for a
-// column that is not there.
-func (l *layout) text(row *image, i int) string {
+// column that is not there. Likely is a text that it may be, and that need not
+// be made again then.
+func (l *layout) text(row *image, i int, likely string) string {
 	if i < 0 || l.columns[i].redacted || !l.columns[i].secrets.tells(row.cells[i]) {
 		return ""
 	}
-	return plain(row.cells[i])
+	c := row.cells[i]
+	if n := len(c.json); n == len(likely)+2 && c.json[0] == '"' && string(c.json[1:n-1]) == likely && strings.IndexByte(likely, '\\') < 0 {
+		return likely
+	}
+	return plain(c)
 }
 
 var idEscape = strings.NewReplacer("%", "%25", "/", "%2F")

@@ -33,7 +33,10 @@ type reader struct {
 	scans    []scan
 
 	row   image
-	arena []byte // holds the JSON of the row at hand
+	cells slab[cell]
+	args  slab[any]
+	arena []byte // holds the JSON of the row at hand, and of others before it
+	from  int    // where the row at hand begins in it
 }
 
 // scan is the destination of one selected expression.
@@ -103,14 +106,31 @@ func keyArg(src any, k kind) any {
 
 // reset makes room for a row.
 func (r *reader) reset() {
-	r.row = image{cells: make([]cell, len(r.layout.columns)), args: make([]any, len(r.layout.keys))}
-	r.arena = make([]byte, 0, max(len(r.arena), 24*len(r.layout.columns)))
+	r.row = image{cells: r.cells.take(len(r.layout.columns)), args: r.args.take(len(r.layout.keys))}
+	if expected := max(len(r.arena)-r.from, 24*len(r.layout.columns)); cap(r.arena)-len(r.arena) < expected {
+		// The first row may be the only one.
+		r.arena = make([]byte, 0, max(expected, min(2*cap(r.arena), maxArena)))
+	}
+	r.from = len(r.arena)
 }
+
+// maxArena bounds the bytes that rows share, for the same reason as [maxSlab].
+const maxArena = 16 << 10
 
 // image is the row that was scanned.
 func (r *reader) image() image {
 	r.row.key = r.layout.keyOf(r.row.cells)
 	return r.row
+}
+
+// imageOf is image for a row of which another image was read, mostly with the
+// same key.
+func (r *reader) imageOf(other *image) image {
+	if keys := r.layout.keys; len(keys) == 1 && string(r.row.cells[keys[0]].json) == other.key {
+		r.row.key = other.key
+		return r.row
+	}
+	return r.image()
 }
 
 // keyOf joins the JSON of the primary key, which no two rows share.

@@ -192,7 +192,7 @@ func (u *unit) addOwners(ctx context.Context, e *entity, events []pending) error
 		if row == nil {
 			continue
 		}
-		if p.Workspace, err = u.plugin.rec.Workspace(ctx, l.text(row, l.workspace)); err != nil {
+		if p.Workspace, err = u.plugin.rec.Workspace(ctx, l.text(row, l.workspace, "")); err != nil {
 			return err
 		}
 		on, err := u.records(ctx, p.Workspace, e.kind)

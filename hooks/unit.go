@@ -19,12 +19,13 @@ import (
 // It belongs to one connection; a statement on another one that inherits the
 // context does not join it.
 type unit struct {
-	plugin *Plugin
-	tx     audit.DBTX
-	events []pending
-	index  map[recordKey]int // events by record, made when it is needed
-	gates  map[gateKey]bool
-	labels map[labelKey]string
+	plugin  *Plugin
+	tx      audit.DBTX
+	events  []pending
+	index   map[recordKey]int // events by record, made when it is needed
+	gates   map[gateKey]bool
+	labels  map[labelKey]string
+	changes slab[audit.Change]
 
 	owner  *gorm.Statement // the call's own statement
 	outer  context.Context // its context without the unit
@@ -97,7 +98,11 @@ func (u *unit) addRow(ctx context.Context, e *entity, l *layout, p pair, cause i
 	if row == nil {
 		row = p.after
 	}
-	workspace, err := u.plugin.rec.Workspace(ctx, l.text(row, l.workspace))
+	like := &audit.Event{} // rows of one statement have much in common
+	if n := len(u.events); n > 0 {
+		like = &u.events[n-1].Event
+	}
+	workspace, err := u.plugin.rec.Workspace(ctx, l.text(row, l.workspace, like.Workspace))
 	if err != nil {
 		return err
 	}
@@ -105,7 +110,7 @@ func (u *unit) addRow(ctx context.Context, e *entity, l *layout, p pair, cause i
 	if err != nil || !on {
 		return err
 	}
-	event, changed := e.change(l, p.before, p.after)
+	event, changed := e.change(l, p.before, p.after, &u.changes, like.Entity.Owner)
 	if !changed {
 		return nil
 	}

@@ -100,7 +100,8 @@ func (c *capture) execUpdateFrom(ctx context.Context, text string, args []any) (
 	old, now := newReader(c.layout, c.assigned), newReader(c.layout, c.assigned)
 	now.reset()
 	err = scanRows(ctx, c.tx, text, args, func() {
-		c.before, c.after = append(c.before, old.image()), append(c.after, now.image())
+		was := old.image()
+		c.before, c.after = append(c.before, was), append(c.after, now.imageOf(&was))
 		now.reset()
 	}, old, now.dest...)
 	if err != nil {

@@ -49,6 +49,14 @@ const maxName = audit.MaxIDBytes
 type encoder struct {
 	dialect Dialect
 	args    []any
+
+	cause, set known // those of the row before
+}
+
+// known is an id that has been made a variable.
+type known struct {
+	id  uuid.UUID
+	arg any
 }
 
 // add appends an event's columns, all but the changes.
@@ -58,7 +66,7 @@ func (r *encoder) add(e *audit.Event) error {
 			return fmt.Errorf("%w: event %s has an id, type or workspace of %d bytes, more than %d; audit.Recorder shortens them", audit.ErrInvalidEvent, e.ID, len(name), maxName)
 		}
 	}
-	r.uuid(&e.ID)
+	r.args = append(r.args, r.dialect.uuid(&e.ID))
 	r.args = append(r.args, e.Time.UnixMicro())
 	r.text(e.Workspace)
 	r.text(string(cmp.Or(e.Actor.Kind, audit.KindUser)))
@@ -75,9 +83,9 @@ func (r *encoder) add(e *audit.Event) error {
 	r.text(e.Entity.Owner)
 	r.text(string(e.Ownership))
 	r.args = append(r.args, nil) // changes
-	r.uuid(&e.Cause)
+	r.shared(&r.cause, &e.Cause)
 	r.args = append(r.args, flag(e.Derived))
-	r.uuid(&e.ChangeSet)
+	r.shared(&r.set, &e.ChangeSet)
 	r.optional(e.Request.ID)
 	r.optional(e.Request.Address)
 	r.optional(e.Request.Agent)
@@ -107,13 +115,17 @@ func (r *encoder) optional(s string) {
 	r.text(s)
 }
 
-// uuid appends id, or NULL if it is zero.
-func (r *encoder) uuid(id *uuid.UUID) {
-	if *id == uuid.Nil {
-		r.args = append(r.args, nil)
-		return
+// shared appends an id that events of one statement have in common, or NULL if
+// it is zero.
+func (r *encoder) shared(k *known, id *uuid.UUID) {
+	switch {
+	case k.id == *id:
+	case *id == uuid.Nil:
+		*k = known{}
+	default:
+		*k = known{*id, r.dialect.uuid(id)}
 	}
-	r.args = append(r.args, r.dialect.uuid(id))
+	r.args = append(r.args, k.arg)
 }
 
 // uuid is id as the database takes it.
