@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -178,11 +177,12 @@ func (s *scanner) scan(row interface{ Scan(dest ...any) error }) (audit.Event, e
 	e := s.event
 	e.Time = time.UnixMicro(s.micros).UTC()
 	e.Derived = s.derived != 0
-	if err := json.Unmarshal(s.changes, &e.Changes); err != nil {
+	changes, err := audit.ParseChanges(s.changes)
+	if err != nil {
 		return audit.Event{}, fmt.Errorf("the changes of event %s cannot be read: %w", e.ID, err)
 	}
-	if len(e.Changes) == 0 {
-		e.Changes = nil
+	if len(changes) > 0 {
+		e.Changes = changes
 	}
 	return e, nil
 }
