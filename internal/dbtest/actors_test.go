@@ -2,7 +2,6 @@ package dbtest
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,32 +14,6 @@ import (
 	"github.com/gormtrail/audit"
 	"github.com/gormtrail/audit/store/sqlstore"
 )
-
-// plan is how the database answers a query: EXPLAIN's words, row by row.
-func plan(t *testing.T, db *Database, text string, args ...any) string {
-	t.Helper()
-	how := map[string]string{"sqlite": "EXPLAIN QUERY PLAN ", "postgres": "EXPLAIN (COSTS OFF) ", "mysql": "EXPLAIN "}[db.Name]
-	rows, err := db.SQL().Query(how+text, args...)
-	require.NoError(t, err)
-	defer rows.Close()
-	columns, err := rows.Columns()
-	require.NoError(t, err)
-	var b strings.Builder
-	for rows.Next() {
-		cells := make([]sql.NullString, len(columns))
-		dest := make([]any, len(columns))
-		for i := range cells {
-			dest[i] = &cells[i]
-		}
-		require.NoError(t, rows.Scan(dest...))
-		for _, c := range cells {
-			fmt.Fprintf(&b, "%s ", c.String)
-		}
-		b.WriteByte('\n')
-	}
-	require.NoError(t, rows.Err())
-	return b.String()
-}
 
 // byManyAuthors are n events: two thirds by System, the others by so many users.
 func byManyAuthors(n, users int) []audit.Event {

@@ -34,7 +34,40 @@ var (
 )
 
 func (n names) selectWay(w way, f audit.Filter, from audit.Position, limit int) (string, []any) {
+	parts := n.dialect.apart(f)
+	text, args := n.selectParts(w, parts, from, limit)
+	if len(parts) > 1 && len(args) > maxMergedArgs {
+		return n.selectParts(w, []audit.Filter{f}, from, limit)
+	}
+	return text, args
+}
+
+// selectParts reads what at least one of the filters finds. No event may be
+// found by two of them.
+func (n names) selectParts(w way, parts []audit.Filter, from audit.Position, limit int) (string, []any) {
 	q := query{dialect: n.dialect}
+	// The limit is no variable: planners of prepared statements would not know
+	// that it is small.
+	page := " ORDER BY time " + w.order + ", id " + w.order + " LIMIT " + strconv.Itoa(limit)
+	for i, f := range parts {
+		if i > 0 {
+			q.write(" UNION ALL ")
+		}
+		if len(parts) > 1 && n.dialect != SQLite {
+			// Each part is no longer than the page. PostgreSQL merges parts that
+			// have an order of their own, SQLite those that have none.
+			q.write("(")
+			q.selectPart(n, w, f, from)
+			q.write(page, ")")
+			continue
+		}
+		q.selectPart(n, w, f, from)
+	}
+	q.write(page)
+	return q.String(), q.args
+}
+
+func (q *query) selectPart(n names, w way, f audit.Filter, from audit.Position) {
 	workspace := "workspace"
 	if few(f.IDs) || few(f.Causes) || few(f.ChangeSets) {
 		workspace = q.unindexed(workspace)
@@ -43,10 +76,6 @@ func (n names) selectWay(w way, f audit.Filter, from audit.Position, limit int) 
 	q.arg(f.Workspace)
 	q.conditions(w, f, from)
 	q.except(f.Except)
-	// The limit is no variable: planners of prepared statements would not know
-	// that it is small.
-	q.write(" ORDER BY time ", w.order, ", id ", w.order, " LIMIT ", strconv.Itoa(limit))
-	return q.String(), q.args
 }
 
 // few reports whether the ids find few events of many.

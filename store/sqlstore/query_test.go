@@ -97,6 +97,43 @@ func TestTheLargestFilterIsNotTooLarge(t *testing.T) {
 	require.Error(t, f.Validate(), "this was not the largest filter")
 }
 
+func TestAFewAuthorsAreReadApart(t *testing.T) {
+	authors := func(n int) []audit.Actor {
+		list := make([]audit.Actor, n)
+		for i := range list {
+			list[i].ID = fmt.Sprint(i)
+		}
+		return list
+	}
+	twice := append(authors(3), audit.Actor{Kind: audit.KindUser, ID: "1"})
+	spaces := append(authors(3), audit.Actor{ID: "1 "})
+	actions := make([]audit.Action, 900)
+	for i := range actions {
+		actions[i] = audit.Action{Type: "t", Operation: "o", Ownership: audit.OwnershipSelf}
+	}
+	for name, c := range map[string]struct {
+		f    audit.Filter
+		want map[Dialect]int
+	}{
+		"one":                     {audit.Filter{Actors: authors(1)}, map[Dialect]int{SQLite: 1, Postgres: 1, MySQL: 1}},
+		"a few":                   {audit.Filter{Actors: authors(16)}, map[Dialect]int{SQLite: 16, Postgres: 16, MySQL: 16}},
+		"many":                    {audit.Filter{Actors: authors(17)}, map[Dialect]int{SQLite: 1, Postgres: 1, MySQL: 1}},
+		"one twice":               {audit.Filter{Actors: twice}, map[Dialect]int{SQLite: 3, Postgres: 3, MySQL: 3}},
+		"alike to MySQL":          {audit.Filter{Actors: spaces}, map[Dialect]int{SQLite: 4, Postgres: 4, MySQL: 3}},
+		"of a record":             {audit.Filter{Actors: authors(2), Entities: []audit.Entity{{Type: "t", ID: "1"}}}, map[Dialect]int{SQLite: 1, Postgres: 1, MySQL: 1}},
+		"of a change set":         {audit.Filter{Actors: authors(2), ChangeSets: []uuid.UUID{{1}}}, map[Dialect]int{SQLite: 1, Postgres: 1, MySQL: 1}},
+		"with too much to repeat": {audit.Filter{Actors: authors(2), Actions: actions}, map[Dialect]int{SQLite: 1, Postgres: 1, MySQL: 1}},
+	} {
+		for d, want := range c.want {
+			c.f.Workspace = "w1"
+			text, args := namesOf(t, d, nil).selectEvents(c.f, audit.Position{}, 7)
+			require.Equal(t, want, strings.Count(text, "SELECT "), "%s, %s", name, d)
+			require.Equal(t, want, strings.Count(text, "workspace = "), "%s, %s", name, d)
+			require.Len(t, args, strings.Count(text, "?")+strings.Count(text, "$"), "%s, %s", name, d)
+		}
+	}
+}
+
 func TestAnInsertSaysOnceWhatItsRowsHaveInCommon(t *testing.T) {
 	for _, d := range dialects() {
 		q := newInsert(namesOf(t, d, &Config{Schema: map[bool]string{false: "s"}[d == SQLite]}))
