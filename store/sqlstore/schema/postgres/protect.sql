@@ -12,11 +12,16 @@ BEGIN
 END $$;
 
 -- A trigger that is there is left alone, since replacing it waits for all who
--- use the table; one that was disabled is made anew.
+-- use the table; one that was disabled is made anew. Partitions, if there are
+-- any, have one each, for those who name them.
 DO $$
+DECLARE
+	events regclass;
 BEGIN
-	IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '{events}'::regclass AND tgname = '{trigger_name}' AND tgenabled <> 'D') THEN
-		DROP TRIGGER IF EXISTS {trigger} ON {events};
-		CREATE TRIGGER {trigger} BEFORE UPDATE OR DELETE OR TRUNCATE ON {events} FOR EACH STATEMENT EXECUTE FUNCTION {function}();
-	END IF;
+	FOR events IN SELECT '{events}'::regclass UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = '{events}'::regclass LOOP
+		IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = events AND tgname = '{trigger_name}' AND tgenabled <> 'D') THEN
+			EXECUTE format('DROP TRIGGER IF EXISTS {trigger} ON %s', events);
+			EXECUTE format('CREATE TRIGGER {trigger} BEFORE UPDATE OR DELETE OR TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION {function}()', events);
+		END IF;
+	END LOOP;
 END $$;
