@@ -93,7 +93,11 @@ func (b *bench) measure(ctx context.Context, operations []operation, variants []
 			runs = max(n/10, 1)
 		}
 		r := result{op.name, map[string][]time.Duration{}}
-		for i := -1; i < runs; i++ { // one to warm up
+		first := -1 // to warm up
+		if runs == 1 {
+			first = 0
+		}
+		for i := first; i < runs; i++ {
 			for k := range variants {
 				v := variants[(i+1+k)%len(variants)] // nobody always follows the same one
 				took, err := b.run(ctx, op, v, i+1)
