@@ -121,7 +121,7 @@ func acting(ctx context.Context) context.Context {
 
 // run prepares an operation and runs it once.
 func (b *bench) run(ctx context.Context, op operation, v variant, i int) (time.Duration, error) {
-	if err := op.prepare(b, v.table()); err != nil {
+	if err := op.prepare(b, v.table(), i); err != nil {
 		return 0, fmt.Errorf("prepare %s of %s: %w", op.name, v.name(), err)
 	}
 	start := time.Now()

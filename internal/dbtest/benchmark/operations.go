@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,7 +16,7 @@ const many = 1000
 type operation struct {
 	name    string
 	rows    int
-	prepare func(b *bench, table string) error
+	prepare func(b *bench, table string, i int) error
 	run     func(ctx context.Context, v variant, i int) error
 }
 
@@ -36,21 +37,22 @@ func (w where) apply(db *gorm.DB) *gorm.DB {
 const (
 	standing = iota + 1 // stay
 	passing             // are created and taken away
-	alone               // the one row
+	alone               // one row of a run
 	filling             // are there to be many
 )
 
-// loneID is the key of the one row.
-const loneID = "00000000-0000-4000-8000-000000000001"
+// loneID is the key of the one row of a run: another one each time, so that no
+// database has to pass over what earlier runs have left of it.
+func loneID(i int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", i) }
 
 // single are the operations on one row, bulk those on many.
 func single() []operation {
-	one := where{id: loneID}
+	one := func(i int) where { return where{id: loneID(i)} }
 	return []operation{
 		{"create", 1, clear, func(ctx context.Context, v variant, _ int) error { return v.create(ctx, newEntries(1)) }},
-		{"update", 1, renewOne, func(ctx context.Context, v variant, i int) error { return v.update(ctx, one, int64(i+1)) }},
-		{"soft delete", 1, renewOne, func(ctx context.Context, v variant, _ int) error { return v.remove(ctx, one, false) }},
-		{"hard delete", 1, renewOne, func(ctx context.Context, v variant, _ int) error { return v.remove(ctx, one, true) }},
+		{"update", 1, renewOne, func(ctx context.Context, v variant, i int) error { return v.update(ctx, one(i), int64(i+1)) }},
+		{"soft delete", 1, renewOne, func(ctx context.Context, v variant, i int) error { return v.remove(ctx, one(i), false) }},
+		{"hard delete", 1, renewOne, func(ctx context.Context, v variant, i int) error { return v.remove(ctx, one(i), true) }},
 	}
 }
 
@@ -87,13 +89,13 @@ func (b *bench) count(table string, done *gorm.DB) error {
 }
 
 // sweep takes away what passed.
-func sweep(b *bench, table string) error {
+func sweep(b *bench, table string, _ int) error {
 	return b.exec(table, "DELETE FROM "+table+" WHERE crowd = ?", passing)
 }
 
 // clear takes away what passed, and sees to it that the others are there.
-func clear(b *bench, table string) error {
-	if err := sweep(b, table); err != nil {
+func clear(b *bench, table string, i int) error {
+	if err := sweep(b, table, i); err != nil {
 		return err
 	}
 	return stand(b, table)
@@ -112,22 +114,22 @@ func stand(b *bench, table string) error {
 	return b.count(table, b.raw.Table(table).Create(&entries))
 }
 
-// renewOne puts the one row back as it was.
-func renewOne(b *bench, table string) error {
+// renewOne makes the one row of a run.
+func renewOne(b *bench, table string, i int) error {
 	if err := stand(b, table); err != nil {
 		return err
 	}
-	if err := b.exec(table, "DELETE FROM "+table+" WHERE id = ?", loneID); err != nil {
+	if err := b.exec(table, "DELETE FROM "+table+" WHERE id = ?", loneID(i)); err != nil {
 		return err
 	}
 	entry := newEntries(1)[0]
-	entry.ID, entry.Crowd = loneID, alone
+	entry.ID, entry.Crowd = loneID(i), alone
 	return b.count(table, b.raw.Table(table).Create(&entry))
 }
 
 // revive undoes what was done to the rows that stay.
-func revive(b *bench, table string) error {
-	if err := clear(b, table); err != nil {
+func revive(b *bench, table string, i int) error {
+	if err := clear(b, table, i); err != nil {
 		return err
 	}
 	return b.exec(table, "UPDATE "+table+" SET deleted_at = NULL, amount = 0 WHERE crowd = ? AND (deleted_at IS NOT NULL OR amount <> 0)", standing)
