@@ -26,7 +26,8 @@ type Config struct {
 
 	// Archive takes what is deleted. Its files are of whole months (UTC), so that
 	// events are deleted when their month has expired: up to 31 days later than
-	// the policy allows. Nil deletes without an archive, to the hour.
+	// the policy allows. So are the parts of a [Dropper] that has any. Nil deletes
+	// without an archive, to the hour if nothing is dropped as a whole.
 	Archive *archive.Store
 
 	// CSV adds a file for people to each archive.
@@ -125,6 +126,13 @@ type Result struct {
 	Events int
 	// Archives are those that were written.
 	Archives []archive.Manifest
+	// Dropped are the months (UTC) that were dropped as a whole; see [Dropper]. Their
+	// events are among Events.
+	Dropped []time.Time
+	// Undropped tells why events were deleted in batches although their whole month
+	// had expired: others held the log for long, or wrote events of that month, or
+	// the role may not drop. It is no failure. Run tells it to Config.OnError.
+	Undropped []error
 }
 
 // Purge deletes, and archives before, what has expired by now. It may be
@@ -157,15 +165,24 @@ func (k *Keeper) Purge(ctx context.Context) (Result, error) {
 	if ctx, err = inOneStory(ctx); err != nil {
 		return result, err
 	}
+	months, err := k.months(ctx)
+	if err != nil {
+		return result, err
+	}
+	purges := make([]*purge, len(workspaces))
+	for i, workspace := range workspaces {
+		byMonth := k.cfg.Archive != nil || len(months) > 0
+		purges[i] = &purge{Keeper: k, plan: k.cfg.Policy.plan(workspace, holds), now: now, months: byMonth, size: firstBatch, result: &result}
+	}
+	k.drop(ctx, now, months, purges, &result)
 	var failed []error
-	for _, workspace := range workspaces {
+	for _, p := range purges {
 		if ctx.Err() != nil {
 			failed = append(failed, ctx.Err())
 			break
 		}
-		p := &purge{Keeper: k, plan: k.cfg.Policy.plan(workspace, holds), now: now, size: firstBatch, result: &result}
 		if err := p.run(ctx); err != nil {
-			failed = append(failed, fmt.Errorf("retention: purge workspace %q: %w", workspace, err))
+			failed = append(failed, fmt.Errorf("retention: purge workspace %q: %w", p.plan.workspace, err))
 		}
 	}
 	return result, errors.Join(failed...)
@@ -188,8 +205,14 @@ func (k *Keeper) Run(ctx context.Context, every time.Duration) error {
 		return fmt.Errorf("retention: Run every %s is not possible", every)
 	}
 	for {
-		if _, err := k.Purge(ctx); err != nil && ctx.Err() == nil && k.cfg.OnError != nil {
-			k.cfg.OnError(err)
+		result, err := k.Purge(ctx)
+		if err != nil {
+			result.Undropped = append(result.Undropped, err)
+		}
+		if ctx.Err() == nil && k.cfg.OnError != nil {
+			for _, err := range result.Undropped {
+				k.cfg.OnError(err)
+			}
 		}
 		if err := wait(ctx, every); err != nil {
 			return err

@@ -33,7 +33,8 @@ type purge struct {
 	*Keeper
 	plan   plan
 	now    time.Time
-	size   int // of the next batch
+	months bool // events expire by the month
+	size   int  // of the next batch
 	result *Result
 }
 
@@ -43,7 +44,7 @@ func (p *purge) run(ctx context.Context) error {
 	if p.plan.held {
 		return nil
 	}
-	bounds := p.plan.bounds(p.now, p.cfg.Archive != nil)
+	bounds := p.plan.bounds(p.now, p.months)
 	for to := bounds.latest(); ; {
 		last, err := p.store.List(ctx, audit.Filter{Workspace: p.plan.workspace, To: to}, audit.Position{}, 1)
 		if err != nil || len(last) == 0 {
@@ -68,15 +69,9 @@ func (p *purge) window(ctx context.Context, f audit.Filter) error {
 		if err != nil || !some {
 			return err
 		}
-		archives, err = p.archive(ctx, f, expired)
-		if errors.Is(err, fs.ErrExist) { // perhaps another Keeper has just archived the same
-			archives, err = p.archive(ctx, f, expired)
-		}
-		if err != nil {
+		if expired, archives, err = p.archived(ctx, f, expired); err != nil {
 			return err
 		}
-		// What came since is not in there, and stays.
-		expired = p.compared(ctx, f, expired, true)
 	}
 	batch := make([]audit.Event, 0, maxBatch)
 	for e, err := range expired {
@@ -92,6 +87,16 @@ func (p *purge) window(ctx context.Context, f audit.Filter) error {
 		batch = batch[:0]
 	}
 	return p.delete(ctx, f, batch, archives)
+}
+
+// archived are those of the expired events that are in archives, after they were
+// archived, and these archives. What came since is not in there, and stays.
+func (p *purge) archived(ctx context.Context, f audit.Filter, expired iter.Seq2[audit.Event, error]) (iter.Seq2[audit.Event, error], []archive.Manifest, error) {
+	archives, err := p.archive(ctx, f, expired)
+	if errors.Is(err, fs.ErrExist) { // perhaps another Keeper has just archived the same
+		archives, err = p.archive(ctx, f, expired)
+	}
+	return p.compared(ctx, f, expired, true), archives, err
 }
 
 // archive makes sure that the expired events are in archives, which it verifies, and
@@ -184,7 +189,11 @@ func (p *purge) deleteOnce(ctx context.Context, f audit.Filter, batch []audit.Ev
 	for i, e := range batch {
 		ids[i] = e.ID
 	}
-	tell := []audit.Event{purged(f.Workspace, batch, archives)}
+	var gone span
+	for _, e := range batch {
+		gone.add(e)
+	}
+	tell := []audit.Event{purged(f.Workspace, gone, archives)}
 	if audit.ActorFrom(ctx).IsZero() {
 		tell[0].Actor = audit.System
 	}
@@ -214,16 +223,31 @@ func (p *purge) remaining(ctx context.Context, f audit.Filter, batch []audit.Eve
 	return left, nil
 }
 
-// purged is the event that tells of a batch, which is newest first.
-func purged(workspace string, batch []audit.Event, archives []archive.Manifest) audit.Event {
+// span is what is told of events that go.
+type span struct {
+	events         int
+	oldest, newest time.Time
+}
+
+// add adds the next event; the newest comes first.
+func (s *span) add(e audit.Event) {
+	if s.events == 0 {
+		s.newest = e.Time
+	}
+	s.oldest = e.Time
+	s.events++
+}
+
+// purged is the event that tells of others which are gone.
+func purged(workspace string, gone span, archives []archive.Manifest) audit.Event {
 	e := audit.Event{Workspace: workspace, Operation: audit.Purged, Entity: audit.Entity{Type: audit.TypeLog, ID: "*"}}
 	tell := func(field string, value any) {
 		text, _ := json.Marshal(value) // of numbers, times and texts
 		e.Changes = append(e.Changes, audit.Change{Field: field, After: audit.Value{JSON: text}})
 	}
-	tell("events", len(batch))
-	tell("from", batch[len(batch)-1].Time.UTC())
-	tell("to", batch[0].Time.UTC())
+	tell("events", gone.events)
+	tell("from", gone.oldest.UTC())
+	tell("to", gone.newest.UTC())
 	if len(archives) > 0 {
 		type file struct {
 			Name   string `json:"name"`

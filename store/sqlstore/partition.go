@@ -94,7 +94,10 @@ func (p *Partitions) Migrate(ctx context.Context) error {
 		if f, err = p.store.form(ctx, tx); err != nil || f.partitioned {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "LOCK TABLE "+f.of("")+" IN ACCESS EXCLUSIVE MODE"); err != nil {
+		if err := still(ctx, tx, f.of("")); err != nil {
+			return err
+		}
+		if err := execAll(ctx, tx, "LOCK TABLE "+f.of("")+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 			return err
 		}
 		if err := f.run(ctx, tx, "partition"); err != nil {

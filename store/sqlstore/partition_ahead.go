@@ -53,9 +53,13 @@ func (p *Partitions) Ahead(ctx context.Context, now time.Time, months int) error
 		var done bool
 		begin := time.Now()
 		err := p.store.patiently(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+			w.swapped = nil
 			done, err = w.step(ctx, tx)
 			return err
 		})
+		if err == nil {
+			err = w.analyze(ctx)
+		}
 		if hasState(err, "23514") && surprises < maxSurprises {
 			surprises++
 			continue
@@ -80,6 +84,8 @@ type work struct {
 	// first is the month from which on events are moved, this the one from which on
 	// partitions are made in any case, end the one before which both end.
 	first, this, end time.Time
+	// swapped are the partitions that have got events.
+	swapped []bounded
 }
 
 // step does a part of the work in a transaction and reports whether it was the last.
@@ -170,6 +176,9 @@ func (w *work) attachEmpty(ctx context.Context, tx *sql.Tx, f form, missing []bo
 			return err
 		}
 	}
+	if err := still(ctx, tx, f.rest); err != nil {
+		return err
+	}
 	// A writer who is not kept away would find its event's month taken from the
 	// default partition, and fail.
 	if err := execAll(ctx, tx, "LOCK TABLE ONLY "+f.of("")+" IN ACCESS EXCLUSIVE MODE"); err != nil {
@@ -188,15 +197,6 @@ func (b bounded) values() string {
 	return "FOR VALUES FROM (" + strconv.FormatInt(b.from, 10) + ") TO (" + strconv.FormatInt(b.to, 10) + ")"
 }
 
-func execAll(ctx context.Context, tx *sql.Tx, statements ...string) error {
-	for _, s := range statements {
-		if _, err := tx.ExecContext(ctx, s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // stage makes what takes the place of the default partition, and begins to note what
 // changes in that.
 func (w *work) stage(ctx context.Context, tx *sql.Tx, f form, months []bounded) error {
@@ -211,6 +211,9 @@ func (w *work) stage(ctx context.Context, tx *sql.Tx, f form, months []bounded) 
 		}
 	}
 	if err := execAll(ctx, tx, "CREATE TABLE "+f.of("next")+" PARTITION OF "+f.of("staged")+" (PRIMARY KEY (id)) DEFAULT"); err != nil {
+		return err
+	}
+	if err := still(ctx, tx, f.rest); err != nil {
 		return err
 	}
 	// This waits for those who have written to the default partition and are not
@@ -289,14 +292,21 @@ func (w *work) refresh(ctx context.Context, tx *sql.Tx, f form, last string, lim
 
 // swap puts the copies in the place of the default partition.
 func (w *work) swap(ctx context.Context, tx *sql.Tx, f form) error {
+	parts, rest, err := partsOf(ctx, tx, f.of("staged"))
+	if err != nil {
+		return err
+	}
+	tables := []string{f.rest, rest}
+	for _, b := range parts {
+		tables = append(tables, b.name)
+	}
+	if err := still(ctx, tx, tables...); err != nil {
+		return err
+	}
 	if err := execAll(ctx, tx, "LOCK TABLE ONLY "+f.of("")+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 		return err
 	}
 	if _, err := w.refresh(ctx, tx, f, "", math.MaxInt32); err != nil {
-		return err
-	}
-	parts, rest, err := partsOf(ctx, tx, f.of("staged"))
-	if err != nil {
 		return err
 	}
 	events := "ALTER TABLE " + f.of("")
@@ -316,5 +326,18 @@ func (w *work) swap(ctx context.Context, tx *sql.Tx, f form) error {
 	if err := execAll(ctx, tx, statements...); err != nil {
 		return err
 	}
+	w.swapped = parts
 	return w.partitions.settle(ctx, tx, f)
+}
+
+// analyze lets PostgreSQL count what was moved, which it would do within a minute:
+// until then it would guess how to read it.
+func (w *work) analyze(ctx context.Context) error {
+	for _, b := range w.swapped {
+		if _, err := w.db.ExecContext(ctx, "ANALYZE "+b.name); err != nil && !hasState(err, "42P01") { // was dropped since
+			return err
+		}
+	}
+	w.swapped = nil
+	return nil
 }

@@ -48,7 +48,7 @@ func (s *Store) DropMonth(ctx context.Context, month time.Time, tell []audit.Eve
 }
 
 func (s *Store) dropMonth(ctx context.Context, month time.Time, tell []audit.Event, same func(left iter.Seq2[audit.Event, error]) error) error {
-	name, err := s.partitionOf(ctx, month)
+	name, rest, err := s.partitionOf(ctx, month)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (s *Store) dropMonth(ctx context.Context, month time.Time, tell []audit.Eve
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	if err := limitLocks(ctx, tx); err != nil {
+	if err := still(ctx, tx, name, rest); err != nil {
 		return err
 	}
 	// Keeps writers away from this partition alone.
@@ -80,20 +80,21 @@ func (s *Store) dropMonth(ctx context.Context, month time.Time, tell []audit.Eve
 	return tx.Commit()
 }
 
-func (s *Store) partitionOf(ctx context.Context, month time.Time) (string, error) {
+// partitionOf is the partition of a month, and the default one.
+func (s *Store) partitionOf(ctx context.Context, month time.Time) (name, rest string, err error) {
 	if s.names.dialect != Postgres {
-		return "", fmt.Errorf("%w: %q has no partitions", audit.ErrMissing, s.names.dialect)
+		return "", "", fmt.Errorf("%w: %q has no partitions", audit.ErrMissing, s.names.dialect)
 	}
 	f, err := s.form(ctx, s.db)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	for _, p := range f.parts {
 		if p.from == month.UnixMicro() && p.to == month.AddDate(0, 1, 0).UnixMicro() {
-			return p.name, nil
+			return p.name, f.rest, nil
 		}
 	}
-	return "", fmt.Errorf("%w: the month has no partition", audit.ErrMissing)
+	return "", "", fmt.Errorf("%w: the month has no partition", audit.ErrMissing)
 }
 
 // lockPatiently locks a table, giving way to others again and again.

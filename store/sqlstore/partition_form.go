@@ -147,6 +147,9 @@ const (
 	lockTimeout = 100 * time.Millisecond
 	// lockTries is how often a lock is tried to get.
 	lockTries = 60
+	// vacuumTimeout is how long is waited for an autovacuum, which gives way after
+	// PostgreSQL's deadlock_timeout of a second. Nobody waits behind that.
+	vacuumTimeout = 3 * time.Second
 )
 
 // patiently runs do in a transaction, which waits for no lock longer than
@@ -176,7 +179,7 @@ func (s *Store) alone(ctx context.Context, do func(ctx context.Context, tx *sql.
 	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock("+strconv.FormatInt(s.names.lock(), 10)+")"); err != nil {
 		return err
 	}
-	if err := limitLocks(ctx, tx); err != nil {
+	if err := limitLocks(ctx, tx, lockTimeout); err != nil {
 		return err
 	}
 	if err := do(ctx, tx); err != nil {
@@ -185,10 +188,35 @@ func (s *Store) alone(ctx context.Context, do func(ctx context.Context, tx *sql.
 	return tx.Commit()
 }
 
-// limitLocks makes the transaction wait for no lock for long.
-func limitLocks(ctx context.Context, tx *sql.Tx) error {
-	_, err := tx.ExecContext(ctx, "SET LOCAL lock_timeout = "+strconv.FormatInt(lockTimeout.Milliseconds(), 10))
-	return err
+// limitLocks makes the transaction wait for no lock longer than that.
+func limitLocks(ctx context.Context, tx *sql.Tx, d time.Duration) error {
+	return execAll(ctx, tx, "SET LOCAL lock_timeout = "+strconv.FormatInt(d.Milliseconds(), 10))
+}
+
+// still sends autovacuum away from tables that are to be locked, and keeps it away.
+// It does not keep readers and writers away.
+func still(ctx context.Context, tx *sql.Tx, tables ...string) error {
+	if err := limitLocks(ctx, tx, vacuumTimeout); err != nil {
+		return err
+	}
+	for _, table := range tables {
+		if table == "" {
+			continue
+		}
+		if err := execAll(ctx, tx, "LOCK TABLE ONLY "+table+" IN SHARE UPDATE EXCLUSIVE MODE"); err != nil {
+			return err
+		}
+	}
+	return limitLocks(ctx, tx, lockTimeout)
+}
+
+func execAll(ctx context.Context, tx *sql.Tx, statements ...string) error {
+	for _, s := range statements {
+		if _, err := tx.ExecContext(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // locked reports whether a lock could not be had: it took too long, or others
