@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -155,6 +156,27 @@ func appendCellJSON(b []byte, v Value) []byte {
 	return appendRawJSON(b, v.JSON)
 }
 
+// appendTime appends a time as 2006-01-02 15:04:05 with another byte for the
+// space.
+func appendTime(b []byte, t time.Time, between byte) []byte {
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return append(append(t.AppendFormat(b, "2006-01-02"), between), t.Format("15:04:05")...)
+	}
+	hour, minute, second := t.Clock()
+	b = appendTwo(appendTwo(b, year/100), year%100)
+	b = appendTwo(append(b, '-'), int(month))
+	b = appendTwo(append(b, '-'), day)
+	b = appendTwo(append(b, between), hour)
+	b = appendTwo(append(b, ':'), minute)
+	return appendTwo(append(b, ':'), second)
+}
+
+// appendTwo appends a number under 100 in two digits.
+func appendTwo(b []byte, n int) []byte {
+	return append(b, '0'+byte(n/10), '0'+byte(n%10)) //nolint:gosec // it is under 100
+}
+
 func appendCellID(b []byte, id uuid.UUID) []byte {
 	if id == uuid.Nil {
 		return b
@@ -175,7 +197,7 @@ func appendTrue(b []byte, yes bool) []byte {
 func sealCell(b []byte, start int, raw bool, scratch []byte) (sealed, used []byte) {
 	plain := true
 	for _, c := range b[start:] {
-		if special(c) {
+		if special[c] {
 			plain = false
 			break
 		}
@@ -188,32 +210,41 @@ func sealCell(b []byte, start int, raw bool, scratch []byte) (sealed, used []byt
 	if !raw && formula(text) {
 		b = append(b, '\'')
 	}
-	for i := 0; i < len(text); {
-		c := text[i]
-		switch {
-		case c == '"':
-			b = append(b, `""`...)
-		case c == 0:
-			b = append(b, "\uFFFD"...)
-		case c < utf8.RuneSelf:
-			b = append(b, c)
-		default:
-			r, size := utf8.DecodeRune(text[i:])
-			b = utf8.AppendRune(b, r)
-			i += size
-			continue
-		}
-		i++
-	}
-	return append(b, '"'), text
+	return append(appendQuoted(b, text), '"'), text
 }
 
-// special reports whether a cell that has the byte has to be looked at closer:
-// separators of any country's spreadsheets, quotes, control characters, and
-// what is not ASCII.
-func special(c byte) bool {
-	return c < ' ' || c > '~' || c == ',' || c == '"' || c == ';' || c == '|'
+// appendQuoted appends what stands between the quotes of a cell.
+func appendQuoted(b, text []byte) []byte {
+	from := 0
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c == '"' {
+			b = append(b, text[from:i+1]...)
+			from = i // once more
+			continue
+		}
+		if 0 < c && c < utf8.RuneSelf {
+			continue
+		}
+		r, size := utf8.DecodeRune(text[i:])
+		if c == 0 || r == utf8.RuneError && size == 1 {
+			b = append(append(b, text[from:i]...), "\uFFFD"...)
+			from = i + size
+		}
+		i += size - 1
+	}
+	return append(b, text[from:]...)
 }
+
+// special are the bytes for which a cell has to be looked at closer: separators
+// of any country's spreadsheets, quotes, control characters, and what is not
+// ASCII.
+var special = func() (is [256]bool) {
+	for c := range is {
+		is[c] = c < ' ' || c > '~' || c == ',' || c == '"' || c == ';' || c == '|'
+	}
+	return is
+}()
 
 // opens reports whether a cell that begins with c has to be looked at closer.
 func opens(c byte) bool { return c == ' ' || c == '=' || c == '+' || c == '-' || c == '@' || c == '\'' }

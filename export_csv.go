@@ -247,7 +247,8 @@ func csvColumns(people, programs []csvColumn) []csvColumn {
 			if r.event.Time.IsZero() {
 				return b
 			}
-			return r.event.Time.In(r.location).AppendFormat(b, "2006-01-02 15:04:05-07:00")
+			t := r.event.Time.In(r.location)
+			return t.AppendFormat(appendTime(b, t, ' '), "-07:00")
 		}},
 		visible("Author", func(r *csvRow) string { return r.event.Actor.String() }),
 		visible("Action", func(r *csvRow) string { return r.label }),
@@ -263,7 +264,8 @@ func csvColumns(people, programs []csvColumn) []csvColumn {
 			if r.event.Time.IsZero() {
 				return b
 			}
-			return r.event.Time.UTC().AppendFormat(b, timeJSON)
+			t := r.event.Time.UTC()
+			return t.AppendFormat(appendTime(b, t, 'T'), ".000000Z")
 		}},
 		text("workspace", func(r *csvRow) string { return r.event.Workspace }),
 		text("actor_kind", func(r *csvRow) string { return string(r.event.Actor.Kind) }),

@@ -2,6 +2,8 @@ package sqlstore
 
 import (
 	"cmp"
+	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -27,18 +29,8 @@ var columns = [...]string{
 // changesColumn is the place of "changes" in columns.
 const changesColumn = 16
 
-// selected are the columns as they are read: NULL comes as an empty text.
-var selected = func() string {
-	list := make([]string, len(columns))
-	for i, c := range columns {
-		switch c {
-		case "actor_name", "initiator_kind", "initiator_id", "initiator_name", "entity_label", "request_id", "request_address", "request_agent", "reason":
-			c = "COALESCE(" + c + ", '')"
-		}
-		list[i] = c
-	}
-	return strings.Join(list, ", ")
-}()
+// selected are the columns as they are read.
+var selected = strings.Join(columns[:], ", ")
 
 // maxName is the length in bytes of what indexes hold. [audit.Recorder] keeps
 // to it.
@@ -144,42 +136,81 @@ func flag(on bool) int64 {
 
 // scanner reads events from rows of the selected columns.
 type scanner struct {
-	event   audit.Event
-	micros  int64
-	derived int64
-	changes []byte
-	dest    []any
+	event            audit.Event
+	micros           integer
+	derived, version integer
+	changes          []byte
+	dest             []any
 }
 
 func newScanner() *scanner {
 	s := &scanner{}
 	e := &s.event
+	// database/sql reads into a *string without reflection, into a pointer to a
+	// type of strings with it.
 	s.dest = []any{
 		&e.ID, &s.micros, &e.Workspace,
-		&e.Actor.Kind, &e.Actor.ID, &e.Actor.Name,
-		&e.Initiator.Kind, &e.Initiator.ID, &e.Initiator.Name,
-		&e.Operation, &e.Origin,
-		&e.Entity.Type, &e.Entity.ID, &e.Entity.Label, &e.Entity.Owner,
-		&e.Ownership, &s.changes, &e.Cause, &s.derived, &e.ChangeSet,
-		&e.Request.ID, &e.Request.Address, &e.Request.Agent,
-		&e.Reason, &e.SchemaVersion,
+		(*string)(&e.Actor.Kind), &e.Actor.ID, (*nullable)(&e.Actor.Name),
+		(*nullable)(&e.Initiator.Kind), (*nullable)(&e.Initiator.ID), (*nullable)(&e.Initiator.Name),
+		(*string)(&e.Operation), (*string)(&e.Origin),
+		(*string)(&e.Entity.Type), &e.Entity.ID, (*nullable)(&e.Entity.Label), &e.Entity.Owner,
+		(*string)(&e.Ownership), &s.changes, &e.Cause, &s.derived, &e.ChangeSet,
+		(*nullable)(&e.Request.ID), (*nullable)(&e.Request.Address), (*nullable)(&e.Request.Agent),
+		(*nullable)(&e.Reason), &s.version,
 	}
 	return s
 }
 
-// scan reads the row at hand.
-func (s *scanner) scan(row interface{ Scan(dest ...any) error }) (audit.Event, error) {
+// nullable is a text that is empty if it is NULL.
+type nullable string
+
+// Scan implements sql.Scanner.
+func (t *nullable) Scan(src any) error {
+	switch src := src.(type) {
+	case nil:
+		*t = ""
+	case string:
+		*t = nullable(src)
+	case []byte:
+		*t = nullable(src)
+	default:
+		return fmt.Errorf("%T is no text", src)
+	}
+	return nil
+}
+
+// integer is a number that is read without reflection.
+type integer int64
+
+// Scan implements sql.Scanner.
+func (n *integer) Scan(src any) error {
+	if i, ok := src.(int64); ok {
+		*n = integer(i)
+		return nil
+	}
+	var i sql.NullInt64
+	err := i.Scan(src)
+	if err == nil && !i.Valid {
+		err = errors.New("a number is NULL")
+	}
+	*n = integer(i.Int64)
+	return err
+}
+
+// scan reads the row at hand. The event is good until the next one is read.
+func (s *scanner) scan(row interface{ Scan(dest ...any) error }) (*audit.Event, error) {
 	s.event = audit.Event{}
 	s.changes = nil
 	if err := row.Scan(s.dest...); err != nil {
-		return audit.Event{}, err
+		return nil, err
 	}
-	e := s.event
-	e.Time = time.UnixMicro(s.micros).UTC()
+	e := &s.event
+	e.Time = time.UnixMicro(int64(s.micros)).UTC()
 	e.Derived = s.derived != 0
+	e.SchemaVersion = int(s.version)
 	changes, err := audit.ParseChanges(s.changes)
 	if err != nil {
-		return audit.Event{}, fmt.Errorf("the changes of event %s cannot be read: %w", e.ID, err)
+		return nil, fmt.Errorf("the changes of event %s cannot be read: %w", e.ID, err)
 	}
 	if len(changes) > 0 {
 		e.Changes = changes

@@ -51,9 +51,9 @@ func (s *Store) list(ctx context.Context, tx audit.DBTX, sel selection, f audit.
 	fetch := limit
 	for {
 		text, args := sel(f, from, fetch)
-		last, n, err := s.fetch(ctx, tx, text, args, func(e audit.Event) {
-			if len(found) < limit && f.Matches(e) {
-				found = append(found, e)
+		last, n, err := s.fetch(ctx, tx, text, args, func(e *audit.Event) {
+			if len(found) < limit && f.Matches(*e) {
+				found = append(found, *e)
 			}
 		})
 		if err != nil {
@@ -67,7 +67,7 @@ func (s *Store) list(ctx context.Context, tx audit.DBTX, sel selection, f audit.
 }
 
 // fetch reads rows and returns the position of the last one and their number.
-func (s *Store) fetch(ctx context.Context, tx audit.DBTX, text string, args []any, each func(audit.Event)) (last audit.Position, n int, err error) {
+func (s *Store) fetch(ctx context.Context, tx audit.DBTX, text string, args []any, each func(*audit.Event)) (last audit.Position, n int, err error) {
 	rows, err := tx.QueryContext(ctx, text, args...)
 	if err != nil {
 		return last, 0, fmt.Errorf("sqlstore: list events: %w", err)
