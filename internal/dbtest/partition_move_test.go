@@ -254,6 +254,39 @@ func TestAMoveThatIsInterruptedAnywhereLeavesAWorkingLog(t *testing.T) {
 	}
 }
 
+// A move that was interrupted does not put copies of an older form in place.
+func TestAMoveBeginsAnewIfTheTablesWereUpgradedMeanwhile(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := Open(t, "postgres")
+	store, partitions := partitioned(t, db, nil, sampled, 0)
+	for _, upgrade := range []string{"ALTER TABLE audit_events ADD COLUMN more text", "CREATE INDEX audit_events_more ON audit_events (workspace, more)"} {
+		events := seeds("w1", sampled.AddDate(0, 1, 0), 400)
+		require.NoError(t, store.Append(ctx, events))
+		injected, err := NewFaults(db)
+		require.NoError(t, err)
+		interrupted, end := context.WithCancel(ctx)
+		injected.Watch = func(c Call) {
+			if strings.Contains(c.Text, "SELECT * FROM") { // the first copies
+				end()
+			}
+		}
+		pool := sql.OpenDB(injected)
+		t.Cleanup(func() { require.NoError(t, pool.Close()) })
+		faulty, err := sqlstore.New(pool, db.Dialect, nil)
+		require.NoError(t, err)
+		moving, err := faulty.Partitions()
+		require.NoError(t, err)
+		require.Error(t, moving.Ahead(interrupted, sampled.AddDate(0, 3, 0), 0))
+		run(t, db.SQL(), upgrade)
+		require.NoError(t, partitions.Ahead(ctx, sampled.AddDate(0, 3, 0), 0))
+		require.Equal(t, "2024-05:0 2024-06:400 2024-07:400 2024-08:400 default:0", partitionsOf(t, db, partitions))
+		requireNothingBeside(t, db)
+		require.Equal(t, newestFirst(events), all(t, store, "w1"))
+		run(t, db.SQL(), "DELETE FROM audit_events", "DROP TABLE audit_events_p2024_06, audit_events_p2024_07, audit_events_p2024_08")
+	}
+}
+
 // The default partition is for what is far from now, and for what nobody has made
 // partitions for; only the latter is moved.
 func TestEventsOfTheDefaultPartitionAreMovedWhenTheirMonthIsMade(t *testing.T) {
@@ -302,4 +335,58 @@ func TestAMoveWaitsForNobodyForLong(t *testing.T) {
 	require.NoError(t, tx.Commit())
 	require.NoError(t, partitions.Ahead(ctx, sampled, 1))
 	require.Equal(t, "2024-05:11 2024-06:0 default:0", partitionsOf(t, db, partitions))
+}
+
+// BenchmarkWritingDuringAMove tells how long appending an event takes while a log of
+// 100,000 events is moved to partitions.
+func BenchmarkWritingDuringAMove(b *testing.B) {
+	const events = 100_000
+	for _, moving := range []bool{false, true} {
+		b.Run(fmt.Sprintf("moving %t", moving), func(b *testing.B) {
+			ctx := context.Background()
+			for range b.N {
+				b.StopTimer()
+				db := Open(b, "postgres")
+				store := migrated(b, db, nil)
+				now := time.Now().UTC()
+				for part := range slices.Chunk(seeds("w1", now.AddDate(0, -6, 0), events/3), 10_000) {
+					require.NoError(b, store.Append(ctx, part))
+				}
+				partitions, err := store.Partitions()
+				require.NoError(b, err)
+				done := make(chan error, 1)
+				b.StartTimer()
+				go func() {
+					if !moving {
+						done <- nil
+						return
+					}
+					err := partitions.Migrate(ctx)
+					if err == nil {
+						err = partitions.Ahead(ctx, now, 3)
+					}
+					done <- err
+				}()
+				var took []time.Duration
+				for moved := false; !moved || len(took) < 5000; {
+					begin := time.Now()
+					require.NoError(b, store.Append(ctx, []audit.Event{{
+						ID: uuid.Must(uuid.NewV7()), Time: begin, Workspace: "w2", Actor: jo, Operation: audit.Updated, Entity: audit.Entity{Type: "x", ID: "1"}, SchemaVersion: 1,
+					}}))
+					took = append(took, time.Since(begin))
+					select {
+					case err := <-done:
+						require.NoError(b, err)
+						moved = true
+					default:
+					}
+				}
+				slices.Sort(took)
+				b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+				b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+				b.ReportMetric(float64(took[len(took)-1].Milliseconds()), "max-ms")
+				b.ReportMetric(float64(len(took)), "writes")
+			}
+		})
+	}
 }

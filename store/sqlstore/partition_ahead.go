@@ -98,6 +98,13 @@ func (w *work) step(ctx context.Context, tx *sql.Tx) (done bool, err error) {
 		return false, fmt.Errorf("%w: the events are in one plain table; call Partitions.Migrate", audit.ErrSchema)
 	}
 	if f.staged {
+		current, err := f.current(ctx, tx)
+		if err != nil {
+			return false, err
+		}
+		if !current {
+			return false, w.abandon(ctx, tx, f)
+		}
 		return false, w.move(ctx, tx, f)
 	}
 	crowded, err := w.crowded(ctx, tx, f)
@@ -219,6 +226,26 @@ func (w *work) stage(ctx context.Context, tx *sql.Tx, f form, months []bounded) 
 	// This waits for those who have written to the default partition and are not
 	// done: all that is not noted is there to be copied.
 	return f.run(ctx, tx, "partition_watch")
+}
+
+// current reports whether the copies have the columns and indexes that the log has: it
+// may have been upgraded since a move was interrupted.
+func (f form) current(ctx context.Context, tx *sql.Tx) (is bool, err error) {
+	made := func(table string) string {
+		return `(SELECT concat(
+			(SELECT string_agg(format('%I %s', attname, format_type(atttypid, atttypmod)), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = to_regclass(` + table + `) AND attnum > 0 AND NOT attisdropped),
+			(SELECT string_agg(d, ', ' ORDER BY d) FROM (SELECT regexp_replace(pg_get_indexdef(indexrelid), '^.* USING ', '') AS d FROM pg_index WHERE indrelid = to_regclass(` + table + `)) AS x)))`
+	}
+	err = tx.QueryRowContext(ctx, "SELECT "+made("$1")+" = "+made("$2"), f.of(""), f.of("staged")).Scan(&is)
+	return is, err
+}
+
+// abandon drops the copies, so that the move begins anew.
+func (w *work) abandon(ctx context.Context, tx *sql.Tx, f form) error {
+	if err := still(ctx, tx, f.rest); err != nil {
+		return err
+	}
+	return execAll(ctx, tx, "DROP FUNCTION "+f.of("touch")+"() CASCADE", "DROP TABLE "+f.of("staged")+", "+f.of("touched"))
 }
 
 // move copies some events, or puts the copies in their place if all are copied.
