@@ -48,6 +48,23 @@ type Database struct {
 	pool *sql.DB
 }
 
+// Clusters are what AUDIT_TEST_REQUIRE may name beside [Names]: servers that belong
+// together, which a test starts itself; see [Missing].
+func Clusters() []string { return []string{"galera", "replication"} }
+
+// Missing skips a test for which something is missing, or fails it if
+// AUDIT_TEST_REQUIRE has the name.
+func Missing(tb testing.TB, name string, reason error) {
+	tb.Helper()
+	switch required, err := required(); {
+	case err != nil:
+		tb.Fatal(err)
+	case required[name]:
+		tb.Fatalf("AUDIT_TEST_REQUIRE names %s, which cannot be started: %v", name, reason)
+	}
+	tb.Skipf("SKIPPED, nothing was tested on %s: %v", name, reason)
+}
+
 // Each runs f as a subtest on every database. One that is missing is skipped
 // with the reason, or fails if AUDIT_TEST_REQUIRE names it.
 func Each(t *testing.T, f func(t *testing.T, db *Database)) {
@@ -291,8 +308,8 @@ func required() (map[string]bool, error) {
 		if name = strings.TrimSpace(name); name == "" {
 			continue
 		}
-		if !slices.Contains(Names(), name) {
-			return nil, fmt.Errorf("dbtest: AUDIT_TEST_REQUIRE names %q, but there are only %s", name, strings.Join(Names(), ", "))
+		if known := append(Names(), Clusters()...); !slices.Contains(known, name) {
+			return nil, fmt.Errorf("dbtest: AUDIT_TEST_REQUIRE names %q, but there are only %s", name, strings.Join(known, ", "))
 		}
 		wanted[name] = true
 	}

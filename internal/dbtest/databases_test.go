@@ -83,13 +83,13 @@ func TestDSNsLeadIntoTheNamespace(t *testing.T) {
 }
 
 func TestRequiredNamesAreChecked(t *testing.T) {
-	t.Setenv("AUDIT_TEST_REQUIRE", "postgres, mysql")
+	t.Setenv("AUDIT_TEST_REQUIRE", "postgres, mysql,galera")
 	got, err := required()
 	require.NoError(t, err)
-	require.Equal(t, map[string]bool{"postgres": true, "mysql": true}, got)
+	require.Equal(t, map[string]bool{"postgres": true, "mysql": true, "galera": true}, got)
 
 	t.Setenv("AUDIT_TEST_REQUIRE", "postgress")
 	_, err = required()
-	require.EqualError(t, err, `dbtest: AUDIT_TEST_REQUIRE names "postgress", but there are only sqlite, postgres, mysql`)
+	require.EqualError(t, err, `dbtest: AUDIT_TEST_REQUIRE names "postgress", but there are only sqlite, postgres, mysql, galera, replication`)
 	require.NotErrorIs(t, err, ErrUnavailable)
 }

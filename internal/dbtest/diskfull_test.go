@@ -29,9 +29,9 @@ func TestAFullDiskLeavesNoChangeWithoutItsEvents(t *testing.T) {
 		full  string
 	}{
 		{name: "sqlite", make: func(t *testing.T) *Database { return Open(t, "sqlite") }, limit: limitPages, full: "full (13)"},
-		{name: "postgres", make: func(t *testing.T) *Database { return newOwnServer(t, "postgres").open(t) }, limit: limitTablespace, full: "53100"},
+		{name: "postgres", make: func(t *testing.T) *Database { return started(t, "postgres").Open(t) }, limit: limitTablespace, full: "53100"},
 		{name: "mysql", make: func(t *testing.T) *Database {
-			return newOwnServer(t, "mysql", "--innodb-data-file-path=ibdata1:12M:autoextend:max:14M").open(t)
+			return started(t, "mysql", "--innodb-data-file-path=ibdata1:12M:autoextend:max:14M").Open(t)
 		}, limit: limitSystemTablespace, full: "1114"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -111,8 +111,9 @@ func limitTablespace(t *testing.T, database *Database, room int) {
 		require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // the server has to reach it
 	}
 	require.NoError(t, os.Mkdir(disk, 0o700))
-	s := ownServer{name: "postgres"}
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, fmt.Sprintf("size=1m,uid=%d,mode=0700", s.id(t))); err != nil {
+	id, err := userOf("postgres")
+	require.NoError(t, err)
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, fmt.Sprintf("size=1m,uid=%d,mode=0700", id)); err != nil {
 		t.Skipf("SKIPPED, PostgreSQL's disk was not filled: a small one cannot be mounted: %v", err)
 	}
 	t.Cleanup(func() { require.NoError(t, syscall.Unmount(disk, syscall.MNT_DETACH)) })

@@ -280,6 +280,15 @@ func (o *Oracle) watchConstraints(ctx context.Context) error {
 	return nil
 }
 
+// On is the oracle as another server shows it that has the same tables, as the
+// node of a cluster: triggers ran where rows were written, and their truth went
+// along with the rows.
+func (o *Oracle) On(pool *sql.DB) *Oracle {
+	other := *o
+	other.pool = pool
+	return &other
+}
+
 // Reset forgets all changes so far.
 func (o *Oracle) Reset(ctx context.Context) error {
 	_, err := o.pool.ExecContext(ctx, "DELETE FROM truth")

@@ -28,8 +28,8 @@ func TestAKilledServerLeavesNoChangeWithoutItsEvents(t *testing.T) {
 	for _, name := range Names()[1:] { // SQLite dies with its process
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := newOwnServer(t, name)
-			database := server.open(t)
+			server := started(t, name)
+			database := server.Open(t)
 			k := newKiller(t, database)
 			db := openGorm(t, database)
 			rec, err := audit.New(k.store, nil)
@@ -43,8 +43,17 @@ func TestAKilledServerLeavesNoChangeWithoutItsEvents(t *testing.T) {
 	}
 }
 
+// started is a server of our own with its files, and running.
+func started(t *testing.T, name string, options ...string) *OwnServer {
+	t.Helper()
+	server := NewOwnServer(t, name, options...)
+	server.Install(t)
+	server.Start(t)
+	return server
+}
+
 // serverCycle has two write until the server is gone.
-func (k *killer) serverCycle(t *testing.T, server *ownServer, db *gorm.DB, cycle int) {
+func (k *killer) serverCycle(t *testing.T, server *OwnServer, db *gorm.DB, cycle int) {
 	t.Helper()
 	require.NoError(t, k.oracle.Reset(t.Context()))
 	_, err := k.database.SQL().ExecContext(t.Context(), "DELETE FROM audit_events")
@@ -80,14 +89,14 @@ func (k *killer) serverCycle(t *testing.T, server *ownServer, db *gorm.DB, cycle
 		// server comes back by itself.
 		require.NoError(t, syscall.Kill(backend, syscall.SIGKILL))
 	} else {
-		server.kill()
+		server.Kill()
 	}
 	killed.Store(true)
 	for range 2 {
 		err := <-ended
 		t.Logf("cycle %d: a writer ended with %v", cycle, err)
 	}
-	server.start(t)
+	server.Start(t)
 
 	truth, err := k.oracle.Read(t.Context())
 	require.NoError(t, err)
