@@ -67,10 +67,21 @@ func (s *Store) Migrate(ctx context.Context) error {
 	case !errors.Is(err, audit.ErrSchema):
 		return err
 	}
-	if err := s.exclusively(ctx, s.migrate); err != nil {
+	err := s.exclusively(ctx, s.migrate)
+	for again := 0; lostToANode(err) && again < 10; again++ {
+		err = s.exclusively(ctx, s.migrate)
+	}
+	if err != nil {
 		return fmt.Errorf("sqlstore: migrate: %w", err)
 	}
 	return s.VerifySchema(ctx)
+}
+
+// lostToANode reports whether another node of Galera has written the same, since
+// locks are a node's own. It goes by the text in which the driver, which is not
+// known here, tells the server's number.
+func lostToANode(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "Error 1213 ")
 }
 
 // migrate runs what is missing, on a connection that has the lock.
