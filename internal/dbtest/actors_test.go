@@ -56,9 +56,8 @@ func TestTheListOfAuthorsGoesFromOneToTheNextInAnIndex(t *testing.T) {
 			require.Contains(t, how, "SEARCH e USING COVERING INDEX audit_events_actor (workspace=? AND actor_kind<?)")
 			require.NotContains(t, how, "TEMP B-TREE")
 		case "postgres":
-			require.Contains(t, how, "Index Only Scan Backward using audit_events_actor on audit_events e")
-			require.Contains(t, how, "Index Cond: ((workspace = 'w1'::text) AND (actor_kind = a_1.actor_kind) AND (actor_id < a_1.actor_id))")
-			require.Contains(t, how, "Index Cond: ((workspace = 'w1'::text) AND (actor_kind < a_1.actor_kind))")
+			require.Contains(t, how, "Index Scan Backward using audit_events_actor on audit_events e")
+			require.Contains(t, how, "Index Cond: ((workspace = 'w1'::text) AND (ROW(actor_kind, actor_id) < ROW(a.actor_kind, a.actor_id)))")
 			require.NotContains(t, how, "Sort")
 		default:
 			require.Contains(t, how, "Using index for group-by")

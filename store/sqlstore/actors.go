@@ -12,8 +12,8 @@ import (
 
 var _ audit.ActorLister = (*Store)(nil)
 
-// ListActors implements [audit.ActorLister]. It takes two look-ups for each
-// author, however many events there are.
+// ListActors implements [audit.ActorLister]. It takes one to three look-ups for
+// each author, however many events there are.
 func (s *Store) ListActors(ctx context.Context, workspace string, limit int) ([]audit.Actor, error) {
 	if err := (audit.Filter{Workspace: workspace}).Validate(); err != nil {
 		return nil, err
@@ -51,32 +51,58 @@ func (s *Store) ListActors(ctx context.Context, workspace string, limit int) ([]
 // event of one author to the newest of the author before it, in the order of the
 // index from its end.
 func (n names) selectActors(workspace string, limit int) (string, []any) {
-	most := strconv.Itoa(limit)
-	events, index := n.qualified(n.events), n.dialect.quote(n.actorIndex())
 	q := query{dialect: n.dialect}
-	if n.dialect == MySQL {
-		q.write("SELECT a.actor_kind, a.actor_id, COALESCE((SELECT e.actor_name FROM ", events, " e FORCE INDEX (", index, ") WHERE e.workspace = ")
-		q.arg(workspace)
-		q.write(" AND e.actor_kind = a.actor_kind AND e.actor_id = a.actor_id AND e.time = a.newest ORDER BY e.id DESC LIMIT 1), '')",
-			" FROM (SELECT actor_kind, actor_id, MAX(time) AS newest FROM ", events, " FORCE INDEX FOR GROUP BY (", index, ") WHERE workspace = ")
-		q.arg(workspace)
-		q.write(" GROUP BY workspace, actor_kind, actor_id LIMIT ", most, ") a")
-		return q.String(), q.args
+	events, index := n.qualified(n.events), n.dialect.quote(n.actorIndex())
+	most := strconv.Itoa(limit)
+	switch n.dialect {
+	case MySQL:
+		q.groupActors(workspace, events, index, most)
+	case Postgres:
+		q.walkPairs(workspace, events, most)
+	default:
+		q.walkRows(workspace, events, most)
 	}
+	return q.String(), q.args
+}
+
+func (q *query) groupActors(workspace, events, index, most string) {
+	q.write("SELECT a.actor_kind, a.actor_id, COALESCE((SELECT e.actor_name FROM ", events, " e FORCE INDEX (", index, ") WHERE e.workspace = ")
+	q.arg(workspace)
+	q.write(" AND e.actor_kind = a.actor_kind AND e.actor_id = a.actor_id AND e.time = a.newest ORDER BY e.id DESC LIMIT 1), '')",
+		" FROM (SELECT actor_kind, actor_id, MAX(time) AS newest FROM ", events, " FORCE INDEX FOR GROUP BY (", index, ") WHERE workspace = ")
+	q.arg(workspace)
+	q.write(" GROUP BY workspace, actor_kind, actor_id LIMIT ", most, ") a")
+}
+
+// walkPairs takes one look-up for each author.
+func (q *query) walkPairs(workspace, events, most string) {
+	newest := func(n, where string) {
+		q.write("(SELECT e.actor_kind, e.actor_id, e.actor_name", n, " FROM ", events, " e WHERE e.workspace = ")
+		q.arg(workspace)
+		q.write(where, " ORDER BY e.actor_kind DESC, e.actor_id DESC, e.time DESC, e.id DESC LIMIT 1)")
+	}
+	q.write("WITH RECURSIVE author AS (")
+	newest(", 1 AS n", "")
+	q.write(" UNION ALL SELECT e.actor_kind, e.actor_id, e.actor_name, a.n + 1 FROM author a CROSS JOIN LATERAL ")
+	newest("", " AND (e.actor_kind, e.actor_id) < (a.actor_kind, a.actor_id)")
+	q.write(" e WHERE a.n < ", most, ") SELECT actor_kind, actor_id, COALESCE(actor_name, '') FROM author")
+}
+
+// walkRows goes on by single values, since SQLite has no LATERAL, and not by
+// pairs, (kind, id) < (kind, id): SQLite would begin at the oldest event of the
+// author that it is to leave.
+func (q *query) walkRows(workspace, events, most string) {
 	newest := func(where, order string) {
-		q.write("(SELECT e.id FROM ", events, " e WHERE e.workspace = ")
+		q.write("(SELECT e.rowid FROM ", events, " e WHERE e.workspace = ")
 		q.arg(workspace)
 		q.write(where, " ORDER BY ", order, " LIMIT 1)")
 	}
-	// Not as pairs, (kind, id) < (kind, id): SQLite would begin at the oldest
-	// event of the author that it is to leave.
-	q.write("WITH RECURSIVE author(id, n) AS (SELECT ")
+	q.write("WITH RECURSIVE author(row, n) AS (SELECT ")
 	newest("", "e.actor_kind DESC, e.actor_id DESC, e.time DESC, e.id DESC")
 	q.write(", 1 UNION ALL SELECT COALESCE(")
 	newest(" AND e.actor_kind = a.actor_kind AND e.actor_id < a.actor_id", "e.actor_id DESC, e.time DESC, e.id DESC")
 	q.write(", ")
 	newest(" AND e.actor_kind < a.actor_kind", "e.actor_kind DESC, e.actor_id DESC, e.time DESC, e.id DESC")
-	q.write("), n + 1 FROM author JOIN ", events, " a ON a.id = author.id WHERE n < ", most, ")",
-		" SELECT a.actor_kind, a.actor_id, COALESCE(a.actor_name, '') FROM author JOIN ", events, " a ON a.id = author.id")
-	return q.String(), q.args
+	q.write("), n + 1 FROM author JOIN ", events, " a ON a.rowid = author.row WHERE n < ", most, ")",
+		" SELECT a.actor_kind, a.actor_id, COALESCE(a.actor_name, '') FROM author JOIN ", events, " a ON a.rowid = author.row")
 }
