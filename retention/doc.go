@@ -24,4 +24,7 @@
 // a tenth of a second, and rests in between ([Config.Share]). What it reads
 // before holds no lock. Nothing has to be stopped for it, and the store may be
 // protected against deletes by others (sqlstore's Protect).
+//
+// A store that keeps months apart ([Dropper]) drops one of which nothing is kept as a
+// whole, after the same checks.
 package retention

@@ -139,9 +139,9 @@ type Result struct {
 // interrupted anywhere, by its context, an error or the end of the process: the
 // next one goes on where it stopped.
 //
-// Each transaction that deletes events records one that tells how many and of what
-// time ([audit.Purged]), by the context's actor, else [audit.System]; those of one
-// purge share a change set. They are recorded whatever a gate says, and deleted no
+// Each transaction that deletes events records one for each of their workspaces that
+// tells how many and of what time ([audit.Purged]), by the context's actor, else
+// [audit.System]; those of one purge share a change set. They are recorded whatever a gate says, and deleted no
 // earlier than any other event of their workspace.
 //
 // What goes wrong with a workspace's events leaves the rest of them as they are, and

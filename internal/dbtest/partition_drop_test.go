@@ -4,9 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -169,6 +171,51 @@ func TestWhatIsKeptOfAMonthKeepsItsPartition(t *testing.T) {
 			require.Equal(t, before, slices.DeleteFunc(slices.Concat(all(t, merged, "w1"), all(t, merged, "w2")), isLog))
 		})
 	}
+}
+
+// Whoever drops a month, its events are archived, told and counted once.
+func TestSeveralDropTheSameMonthsWhileOthersWrite(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := Open(t, "postgres")
+	f, partitions := newDropper(t, db, t.TempDir())
+	expired, kept := map[string][]audit.Event{}, map[string][]audit.Event{}
+	for _, w := range []string{"w1", "w2"} {
+		expired[w], kept[w] = aged(w, 60, expiredMonths...)
+		last := len(kept[w]) - 1
+		expired[w], kept[w] = append(expired[w], kept[w][:last]...), kept[w][last:] // nothing is on hold
+		f.append(t, append(slices.Clone(expired[w]), kept[w]...))
+	}
+	var wait sync.WaitGroup
+	var results [3]retention.Result
+	var errs [4]error
+	for i := range results {
+		k := dropper(t, f.store, retention.Config{Archive: f.archives})
+		wait.Go(func() { results[i], errs[i] = k.Purge(ctx) })
+	}
+	wait.Go(func() {
+		for n := range 60 {
+			e := at(sample(n), purgesBegin.Add(-time.Duration(n+1)*time.Minute))
+			e.ID = uuid.NewSHA1(uuid.Nil, fmt.Append(nil, "young", n))
+			kept["w1"] = append(kept["w1"], e)
+			errs[3] = errors.Join(errs[3], f.store.Append(ctx, []audit.Event{e}))
+		}
+	})
+	wait.Wait()
+	require.NoError(t, errors.Join(errs[:]...))
+	sum, dropped := 0, 0
+	for _, r := range results {
+		sum, dropped = sum+r.Events, dropped+len(r.Dropped)
+	}
+	require.Equal(t, len(expired["w1"])+len(expired["w2"]), sum)
+	require.LessOrEqual(t, dropped, 4)
+	for w := range expired {
+		require.Equal(t, len(expired[w]), f.requireTold(t, w, expired[w], kept[w], w))
+		require.Len(t, all(t, f.archives, w), len(expired[w]))
+	}
+	_, err := dropper(t, f.store, retention.Config{Archive: f.archives}).Purge(ctx)
+	require.NoError(t, err)
+	require.Regexp(t, `^default:\d+$`, partitionsOf(t, db, partitions), "what was deleted in batches has left empty partitions")
 }
 
 // meddler is a store in which somebody does something just before a month is dropped.

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -41,7 +42,14 @@ func (s *Store) PartitionMonths(ctx context.Context) ([]time.Time, error) {
 // an error that wraps [audit.ErrMissing] if the month has no partition. The role has
 // to own the table.
 func (s *Store) DropMonth(ctx context.Context, month time.Time, tell []audit.Event, same func(left iter.Seq2[audit.Event, error]) error) error {
-	if err := s.dropMonth(ctx, monthOf(month), tell, same); err != nil {
+	err := s.dropMonth(ctx, monthOf(month), tell, same)
+	switch {
+	case locked(err) && !errors.Is(err, ErrBusy):
+		err = fmt.Errorf("%w: %w", ErrBusy, err)
+	case hasState(err, "42P01"): // another process has just dropped it
+		err = fmt.Errorf("%w: %w", audit.ErrMissing, err)
+	}
+	if err != nil {
 		return fmt.Errorf("sqlstore: drop the partition of %s: %w", month.UTC().Format("2006-01"), err)
 	}
 	return nil
