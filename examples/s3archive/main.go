@@ -32,13 +32,13 @@ import (
 func main() {
 	url := flag.String("bucket", "mem://", "the bucket")
 	flag.Parse()
-	if err := run(context.Background(), os.Stdout, *url); err != nil {
+	if err := run(context.Background(), os.Stdout, *url, time.Now); err != nil {
 		fmt.Fprintln(os.Stderr, "s3archive:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out io.Writer, url string) (err error) {
+func run(ctx context.Context, out io.Writer, url string, now func() time.Time) (err error) {
 	bucket, err := blob.OpenBucket(ctx, url)
 	if err != nil {
 		return err
@@ -50,14 +50,14 @@ func run(ctx context.Context, out io.Writer, url string) (err error) {
 	}
 
 	live := memstore.New() // an application has package sqlstore's
-	if err := live.Append(ctx, log()); err != nil {
+	if err := live.Append(ctx, log(now())); err != nil {
 		return err
 	}
-	rec, err := audit.New(live, nil)
+	rec, err := audit.New(live, &audit.Config{Now: now})
 	if err != nil {
 		return err
 	}
-	keeper, err := retention.New(rec, &retention.Config{Archive: archives})
+	keeper, err := retention.New(rec, &retention.Config{Archive: archives, Now: now})
 	if err != nil {
 		return err
 	}
@@ -81,12 +81,12 @@ func run(ctx context.Context, out io.Writer, url string) (err error) {
 	return nil
 }
 
-// log has an event every 30 days, 12 of them within the last year.
-func log() []audit.Event {
+// log has an event of each of the last 30 months.
+func log(now time.Time) []audit.Event {
 	events := make([]audit.Event, 30)
 	for i := range events {
 		events[i] = audit.Event{
-			ID: uuid.New(), Time: time.Now().UTC().AddDate(0, 0, -30*i-10).Truncate(time.Microsecond), Workspace: "acme",
+			ID: uuid.New(), Time: now.UTC().AddDate(0, -i, 0).Truncate(time.Microsecond), Workspace: "acme",
 			Actor: audit.Actor{ID: "17", Name: "Jo"}, Operation: audit.Updated,
 			Entity:        audit.Entity{Type: audit.TypeProject, ID: "p1", Label: "Apollo"},
 			Changes:       []audit.Change{{Field: "budget", Before: audit.Value{JSON: json.RawMessage(fmt.Sprint(i + 1))}, After: audit.Value{JSON: json.RawMessage(fmt.Sprint(i))}}},

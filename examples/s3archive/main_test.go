@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
@@ -41,11 +42,12 @@ func onServer(t *testing.T, name string) string {
 }
 
 func TestWhatIsOlderThanAYearMovesIntoTheBucket(t *testing.T) {
+	now := func() time.Time { return time.Date(2026, 7, 15, 12, 0, 0, 0, time.UTC) }
 	for name, at := range buckets(t) {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			require.NoError(t, run(t.Context(), &out, at))
-			require.Equal(t, "live: 12 events of projects\nbucket: 18 events of projects\nboth: 30 events of projects\n", out.String())
+			require.NoError(t, run(t.Context(), &out, at, now))
+			require.Equal(t, "live: 13 events of projects\nbucket: 17 events of projects\nboth: 30 events of projects\n", out.String())
 		})
 	}
 }
