@@ -119,6 +119,26 @@ func New(ctx context.Context, name string) (*Database, func() error, error) {
 	return db, func() error { return errors.Join(drop(), os.RemoveAll(dir)) }, nil
 }
 
+// Keep is [New] for a database that stays: the one at this path, as
+// /var/tmp/long, is opened, or made if there is none. On a server it has the
+// name with which the path ends. The function it returns closes the database.
+func Keep(ctx context.Context, name, path string) (*Database, func() error, error) {
+	var db *Database
+	var err error
+	if name == "sqlite" {
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			return nil, nil, err
+		}
+		db, _, err = openSQLite(path)
+	} else {
+		db, _, err = openServer(ctx, name, filepath.Base(path))
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return db, db.pool.Close, nil
+}
+
 // SQL returns the database's pool. It is the same one every time.
 func (d *Database) SQL() *sql.DB { return d.pool }
 
@@ -167,14 +187,14 @@ var servers = map[string]*server{
 		name: "PostgreSQL", driver: "pgx", env: "AUDIT_TEST_POSTGRES",
 		fallback: "postgres://postgres@127.0.0.1:5432/test?sslmode=disable",
 		start:    "docker run --rm -p 127.0.0.1:5432:5432 -e POSTGRES_HOST_AUTH_METHOD=trust -e POSTGRES_DB=test postgres:15",
-		create:   "CREATE SCHEMA %s", drop: "DROP SCHEMA IF EXISTS %s CASCADE", quote: `"`,
+		create:   "CREATE SCHEMA IF NOT EXISTS %s", drop: "DROP SCHEMA IF EXISTS %s CASCADE", quote: `"`,
 		within: withinSchema, dialect: sqlstore.Postgres,
 	},
 	"mysql": {
 		name: "MariaDB", driver: "mysql", env: "AUDIT_TEST_MYSQL",
 		fallback: "root@tcp(127.0.0.1:3306)/test",
 		start:    "docker run --rm -p 127.0.0.1:3306:3306 -e MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=1 -e MARIADB_DATABASE=test mariadb:10.11",
-		create:   "CREATE DATABASE %s CHARACTER SET utf8mb4", drop: "DROP DATABASE IF EXISTS %s", quote: "`",
+		create:   "CREATE DATABASE IF NOT EXISTS %s CHARACTER SET utf8mb4", drop: "DROP DATABASE IF EXISTS %s", quote: "`",
 		within: withinDatabase, dialect: sqlstore.MySQL,
 	},
 }
@@ -209,6 +229,11 @@ func open(ctx context.Context, name, dir string) (*Database, func() error, error
 	if name == "sqlite" {
 		return openSQLite(dir)
 	}
+	return openServer(ctx, name, "audit_test_"+strings.ToLower(rand.Text()))
+}
+
+// openServer makes a namespace on a server, if there is none of that name.
+func openServer(ctx context.Context, name, namespace string) (*Database, func() error, error) {
 	s, ok := servers[name]
 	if !ok {
 		return nil, nil, fmt.Errorf("dbtest: there is no database %q, only %s", name, strings.Join(Names(), ", "))
@@ -217,7 +242,6 @@ func open(ctx context.Context, name, dir string) (*Database, func() error, error
 	if err != nil {
 		return nil, nil, err
 	}
-	namespace := "audit_test_" + strings.ToLower(rand.Text())
 	quoted := s.quote + namespace + s.quote
 	if _, err := admin.ExecContext(ctx, fmt.Sprintf(s.create, quoted)); err != nil {
 		return nil, nil, fmt.Errorf("dbtest: %s: make a namespace of our own: %w", s.name, err)
