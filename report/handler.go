@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,6 +24,8 @@ type Handler struct {
 	assets  assets
 	pages   pages
 	choices choices
+	// compressors are used one by one and hold nothing of what they compressed.
+	compressors sync.Pool
 }
 
 var _ http.Handler = (*Handler)(nil)
