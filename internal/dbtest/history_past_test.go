@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"iter"
 	"slices"
 	"strconv"
@@ -28,6 +29,7 @@ type past struct {
 	wrong   []string
 	eager   bool   // check after every move
 	failed  []move // the last history that was wrong
+	kept    tally  // of all events that were checked
 
 	done    int            // writes so far
 	changed map[string]int // rows that each write changed
@@ -145,12 +147,13 @@ func (p *past) check() bool {
 	events, err := p.since(p.checked)
 	p.trouble(err)
 	for _, truth := range p.truths {
-		p.checked = p.checked.Add(time.Minute)
+		p.checked = p.checked.Add(p.clock.step)
 		n := slices.IndexFunc(events, func(e audit.Event) bool { return !e.Time.Before(p.checked.Truncate(time.Microsecond)) })
 		if n < 0 {
 			n = len(events)
 		}
 		p.wrong = append(p.wrong, p.oracle.Compare(truth, events[:n])...)
+		p.kept.add(events[:n])
 		for _, complaint := range p.replay.Apply(events[:n]) {
 			p.wrong = append(p.wrong, "replay: "+complaint)
 		}
@@ -213,9 +216,27 @@ func (p *past) move(m move) (wrong string) {
 	return ""
 }
 
-// since returns the events from a time on, oldest first.
+// tally tells sets of events apart: their number and a digest that does not
+// depend on their order.
+type tally struct {
+	events int
+	digest uint64
+}
+
+func (t *tally) add(events []audit.Event) {
+	for i := range events {
+		h := fnv.New64a()
+		_, _ = h.Write(events[i].AppendJSON(nil))
+		t.events++
+		t.digest += h.Sum64()
+	}
+}
+
+// since returns the events of writes from a time on, oldest first.
 func (p *past) since(start time.Time) ([]audit.Event, error) {
-	events, err := p.store.List(context.Background(), audit.Filter{Workspace: audit.DefaultWorkspace, From: start.Truncate(time.Microsecond)}, audit.Position{}, 1_000_000)
+	events, err := p.store.List(context.Background(), audit.Filter{
+		Workspace: audit.DefaultWorkspace, From: start.Truncate(time.Microsecond), Except: ofPurges,
+	}, audit.Position{}, 1_000_000)
 	slices.Reverse(events)
 	return events, err
 }

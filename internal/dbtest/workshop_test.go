@@ -35,11 +35,14 @@ type workshop struct {
 
 // clock is the Recorder's.
 type clock struct {
-	mu  sync.Mutex
-	now time.Time
+	mu   sync.Mutex
+	now  time.Time
+	step time.Duration
 }
 
-func newClock() *clock { return &clock{now: time.Date(2026, 4, 1, 9, 0, 0, 0, time.UTC)} }
+func newClock() *clock {
+	return &clock{now: time.Date(2026, 4, 1, 9, 0, 0, 0, time.UTC), step: time.Minute}
+}
 
 // Now stands still until next.
 func (c *clock) Now() time.Time {
@@ -48,11 +51,11 @@ func (c *clock) Now() time.Time {
 	return c.now
 }
 
-// next goes on by a minute.
+// next goes on by a step.
 func (c *clock) next() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.now = c.now.Add(time.Minute)
+	c.now = c.now.Add(c.step)
 }
 
 // newWorkshop makes the tables and the triggers. A nil store leaves the hooks
