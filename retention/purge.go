@@ -15,13 +15,13 @@ import (
 	"github.com/gormtrail/audit/archive"
 )
 
-// The size of a batch follows from how long the one before took: half of what a
-// statement may take is aimed at, 200 ms.
+// The size of a batch follows from how long the one before took: a quarter of what
+// a statement may take is aimed at, 200 ms, since some take longer than others.
 const (
 	firstBatch = 100
 	minBatch   = 10
 	maxBatch   = audit.MaxPageSize
-	aim        = 100 * time.Millisecond
+	aim        = 50 * time.Millisecond
 )
 
 // maxTries bounds how often a batch is tried of which others delete events at the

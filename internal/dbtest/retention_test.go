@@ -419,3 +419,40 @@ func TestSeveralPurgeWhileOthersWrite(t *testing.T) {
 		})
 	}
 }
+
+// The events of a batch are found one by one: to read all that are of its time would
+// take the longer the more there are.
+func TestAPurgeFindsItsEventsByTheirIds(t *testing.T) {
+	Each(t, func(t *testing.T, db *Database) {
+		ctx := context.Background()
+		watched, tap := tapInto(t, db)
+		store := migrated(t, watched, nil)
+		expired, _ := aged("w1", 10_000, expiredMonths...)
+		require.NoError(t, store.Append(ctx, expired))
+		batch := audit.PurgeBatch{Workspace: "w1", From: expiredMonths[1], To: purgesBegin}
+		for _, e := range expired[:100] {
+			batch.IDs = append(batch.IDs, e.ID)
+		}
+		statements := tap.during(t, func() error { return store.Purge(ctx, batch) }, "DELETE")
+		statement := statements[len(statements)-1]
+		args := []any{"w1", batch.From.UnixMicro(), batch.To.UnixMicro()}
+		for _, id := range batch.IDs {
+			if db.Name == "postgres" {
+				args = append(args, id.String())
+			} else {
+				args = append(args, id[:])
+			}
+		}
+		how := plan(t, db, statement, args...)
+		switch db.Name {
+		case "sqlite":
+			require.Contains(t, how, "SEARCH audit_events USING INDEX sqlite_autoindex_audit_events_1 (id=?)")
+		case "postgres":
+			require.Contains(t, how, "audit_events_pkey")
+			require.NotContains(t, how, "audit_events_time")
+			require.NotContains(t, how, "Seq Scan")
+		default:
+			require.Contains(t, how, " range PRIMARY ")
+		}
+	})
+}

@@ -1,0 +1,135 @@
+package dbtest
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gormtrail/audit"
+	"github.com/gormtrail/audit/retention"
+	"github.com/gormtrail/audit/store/sqlstore"
+)
+
+var (
+	purgedEvents = flag.Int("purge.events", 60_000, "how many events BenchmarkWritingDuringAPurge has to purge")
+	purgeShare   = flag.Float64("purge.share", 0, "retention.Config.Share of BenchmarkWritingDuringAPurge")
+)
+
+// timedStore remembers how long a Keeper took at most.
+type timedStore struct {
+	*sqlstore.Store
+	deletes, reads atomic.Int64 // the longest, in nanoseconds
+}
+
+func timed(longest *atomic.Int64, do func() error) error {
+	begin := time.Now()
+	err := do()
+	if took := int64(time.Since(begin)); err == nil {
+		longest.Store(max(took, longest.Load()))
+	}
+	return err
+}
+
+// Purge is a transaction of a few statements, and so no shorter than each of them.
+func (s *timedStore) Purge(ctx context.Context, b audit.PurgeBatch) error {
+	return timed(&s.deletes, func() error { return s.Store.Purge(ctx, b) })
+}
+
+func (s *timedStore) List(ctx context.Context, f audit.Filter, after audit.Position, limit int) (events []audit.Event, err error) {
+	err = timed(&s.reads, func() error {
+		events, err = s.Store.List(ctx, f, after, limit)
+		return err
+	})
+	return events, err
+}
+
+// BenchmarkWritingDuringAPurge tells how long an event of a writer takes, of whom
+// there are a hundred in a second, while nothing is purged and while a Keeper
+// purges, in turn:
+//
+//	go test -run '^$' -bench WritingDuringAPurge -benchtime 1x ./internal/dbtest
+//
+// The goals are that no statement of the Keeper takes over 200 ms, and that of a
+// hundred writes the slowest is at most 1.2 times slower.
+func BenchmarkWritingDuringAPurge(b *testing.B) {
+	for _, name := range Names() {
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				benchmarkPurge(b, Open(b, name))
+			}
+		})
+	}
+}
+
+func benchmarkPurge(b *testing.B, db *Database) {
+	const (
+		windows = 8
+		length  = 4 * time.Second
+		pace    = 10 * time.Millisecond
+	)
+	b.StopTimer()
+	ctx := context.Background()
+	store := &timedStore{Store: migrated(b, db, nil)}
+	now := time.Now().UTC()
+	for part := range slices.Chunk(seeds("w1", now.AddDate(-2, 0, 0), *purgedEvents/3), 10_000) {
+		require.NoError(b, store.Append(ctx, part))
+	}
+	rec, err := audit.New(store, nil)
+	require.NoError(b, err)
+	keeper, err := retention.New(rec, &retention.Config{Share: *purgeShare, MaxGap: -1})
+	require.NoError(b, err)
+	b.StartTimer()
+	var took [2][]time.Duration
+	for window := range windows {
+		purging := window % 2
+		during, stop := context.WithTimeout(ctx, length)
+		done := make(chan error, 1)
+		go func() {
+			if purging == 0 {
+				done <- nil
+				return
+			}
+			_, err := keeper.Purge(during)
+			if err == nil {
+				err = errors.New("everything is purged, so that nothing is measured; raise -purge.events")
+			}
+			if during.Err() != nil {
+				err = nil
+			}
+			done <- err
+		}()
+		ticker := time.NewTicker(pace)
+		for during.Err() == nil {
+			<-ticker.C
+			begin := time.Now()
+			require.NoError(b, store.Append(ctx, []audit.Event{{
+				ID: uuid.Must(uuid.NewV7()), Time: begin, Workspace: "w2", Actor: jo, Operation: audit.Updated, Entity: audit.Entity{Type: "x", ID: "1"}, SchemaVersion: 1,
+			}}))
+			took[purging] = append(took[purging], time.Since(begin))
+		}
+		ticker.Stop()
+		stop()
+		require.NoError(b, <-done)
+	}
+	at := func(purging, percent int) float64 {
+		slices.Sort(took[purging])
+		return float64(took[purging][len(took[purging])*percent/100].Microseconds())
+	}
+	left, err := store.List(ctx, audit.Filter{Workspace: "w1", Entities: []audit.Entity{{Type: audit.TypeLog, ID: "*"}}}, audit.Position{}, 1000)
+	require.NoError(b, err)
+	b.ReportMetric(float64(len(left)), "batches")
+	b.ReportMetric(time.Duration(store.deletes.Load()).Seconds()*1000, "delete-max-ms")
+	b.ReportMetric(time.Duration(store.reads.Load()).Seconds()*1000, "read-max-ms")
+	for _, percent := range []int{50, 99} {
+		name := map[int]string{50: "p50", 99: "p99"}[percent]
+		b.ReportMetric(at(0, percent), name+"-µs")
+		b.ReportMetric(at(1, percent)/at(0, percent), name+"-times")
+	}
+}
