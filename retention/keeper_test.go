@@ -519,8 +519,8 @@ func TestBatchesFollowTheClock(t *testing.T) {
 	r.cfg.Share = 1 // without a rest
 	_, err = r.keeper(t).Purge(context.Background())
 	require.NoError(t, err)
-	require.Equal(t, []int{100, 50, 50, 50, 50}, slow.batches[:5], "at 2 ms for each event")
-	require.Equal(t, []int{100, 100}, slow.batches[len(slow.batches)-3:len(slow.batches)-1], "at 1 ms")
+	require.Equal(t, []int{100, 50, 25, 25, 25}, slow.batches[:5], "at 2 ms for each event")
+	require.Equal(t, []int{50, 50}, slow.batches[len(slow.batches)-3:len(slow.batches)-1], "at 1 ms")
 }
 
 // slowStore takes a while to purge, by a clock of its own.

@@ -135,13 +135,13 @@ func TestBatchesAreAsLargeAsTimeAllows(t *testing.T) {
 		{100, 0, 200},
 		{100, -time.Second, 200},
 		{100, time.Millisecond, 200},
-		{100, 100 * time.Millisecond, 100},
-		{100, 150 * time.Millisecond, 66},
+		{100, 50 * time.Millisecond, 100},
+		{100, 75 * time.Millisecond, 66},
 		{100, time.Second, 50},
 		{10, time.Hour, 10},
 		{15, time.Hour, 10},
 		{800, time.Millisecond, 1000},
-		{1000, 99 * time.Millisecond, 1000},
+		{1000, 49 * time.Millisecond, 1000},
 	} {
 		require.Equal(t, c.want, nextSize(c.size, c.took), "%d in %s", c.size, c.took)
 	}
