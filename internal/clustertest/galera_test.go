@@ -128,15 +128,32 @@ func eventually(t *testing.T, what string, yes func() bool) {
 	}
 }
 
-// connect opens what an application has on a node.
-func (n *node) connect(t *testing.T, database *dbtest.Database) {
+// database is the one of the application, on a node that may not have it yet. The
+// driver puts values into the text of statements itself, since the server forgets
+// to tell that it has aborted a transaction where statements are prepared.
+func (n *node) database(t *testing.T) *dbtest.Database {
 	t.Helper()
-	n.apply(t, database.SQL())
-	var err error
+	database := n.server.Reopen(t)
+	database.DSN += "&interpolateParams=true"
+	eventually(t, "the node has the database", func() bool { return database.SQL().PingContext(t.Context()) == nil })
+	return database
+}
+
+// connect opens what an application has on a node.
+func (n *node) connect(t *testing.T) {
+	t.Helper()
+	database := n.database(t)
+	n.apply(t, n.open(t, database.DSN))
 	// A statement waits until the node has done what was committed anywhere before.
-	n.seen, err = sql.Open("mysql", database.DSN+"&wsrep_sync_wait=1")
+	n.seen = n.open(t, database.DSN+"&wsrep_sync_wait=1")
+}
+
+func (n *node) open(t *testing.T, dsn string) *sql.DB {
+	t.Helper()
+	pool, err := sql.Open("mysql", dsn)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, n.seen.Close()) })
+	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	return pool
 }
 
 // apply is the application on a pool.
@@ -156,7 +173,7 @@ func (n *node) apply(t *testing.T, pool *sql.DB) {
 func (n *node) use(t *testing.T) {
 	t.Helper()
 	require.NoError(t, n.db.Use(hooks.New(n.rec, hooks.Model[Project](audit.TypeProject))))
-	n.db = n.db.WithContext(audit.WithActor(context.Background(), audit.Actor{ID: "17", Name: "Jo"}))
+	n.db = n.db.WithContext(audit.WithActor(context.Background(), jo))
 }
 
 // events are those of a workspace as a node shows them, newest first.

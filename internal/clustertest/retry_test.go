@@ -82,12 +82,23 @@ func code(err error) uint16 {
 func TestTheCodeOfTheDocumentIsTested(t *testing.T) {
 	document, err := os.ReadFile("../../docs/distributed.md")
 	require.NoError(t, err)
-	tested, err := os.ReadFile("retry_test.go")
-	require.NoError(t, err)
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(document), -1)
-	require.NotEmpty(t, blocks)
-	unindented := regexp.MustCompile(`(?m)^\t+`)
-	for _, block := range blocks {
-		require.Contains(t, unindented.ReplaceAllString(string(tested), ""), unindented.ReplaceAllString(block[1], ""))
+	tested := ""
+	for _, file := range []string{"retry_test.go", "replication_test.go"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		tested += unindented(string(text))
 	}
+	parts := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(document), -1)
+	for _, block := range regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(string(document), -1) {
+		parts = append(parts, regexp.MustCompile(`(?m)^([^;]+);`).FindAllStringSubmatch(block[1], -1)...)
+	}
+	require.Greater(t, len(parts), 10)
+	for _, part := range parts {
+		require.Contains(t, tested, unindented(part[1]))
+	}
+}
+
+// unindented is text without the tabs at the beginning of its lines.
+func unindented(text string) string {
+	return regexp.MustCompile(`(?m)^\t+`).ReplaceAllString(text, "")
 }

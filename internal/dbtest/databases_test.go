@@ -2,6 +2,8 @@ package dbtest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -92,4 +94,27 @@ func TestRequiredNamesAreChecked(t *testing.T) {
 	_, err = required()
 	require.EqualError(t, err, `dbtest: AUDIT_TEST_REQUIRE names "postgress", but there are only sqlite, postgres, mysql, galera, replication`)
 	require.NotErrorIs(t, err, ErrUnavailable)
+}
+
+// told is a test that only keeps what it is told.
+type told struct {
+	testing.TB
+	fatal, skipped string
+}
+
+func (m *told) Fatalf(format string, args ...any) { m.fatal = fmt.Sprintf(format, args...) }
+
+func (m *told) Skipf(format string, args ...any) { m.skipped = fmt.Sprintf(format, args...) }
+
+func TestWhatIsRequiredMayNotBeMissing(t *testing.T) {
+	reason := errors.New("no such program")
+	t.Setenv("AUDIT_TEST_REQUIRE", "mysql")
+	m := &told{TB: t}
+	Missing(m, "galera", reason)
+	require.Equal(t, told{TB: t, skipped: "SKIPPED, nothing was tested on galera: no such program"}, *m)
+
+	t.Setenv("AUDIT_TEST_REQUIRE", "mysql,galera")
+	m = &told{TB: t}
+	Missing(m, "galera", reason)
+	require.Equal(t, "AUDIT_TEST_REQUIRE names galera, which cannot be started: no such program", m.fatal)
 }
