@@ -39,6 +39,7 @@ type capture struct {
 	set      clause.Set        // what an UPDATE assigns; GORM drops it afterwards
 	assigned func(string) bool // columns that the statement sets
 	before   []image
+	read     bool // the rows of a DELETE were read before it, even if there were none
 	after    []image
 	joined   bool // before and after are images of the same rows in order
 	complete bool // after is read already
@@ -186,6 +187,7 @@ func (c *capture) prepare(ctx context.Context) (err error) {
 		if c.before, err = c.selectMatching(ctx); err != nil {
 			return err
 		}
+		c.read = true
 		c.fallout, err = c.readFallout(ctx, c.table, c.layout, c.before, seenRows{})
 		err = failed(err)
 	}
@@ -262,7 +264,7 @@ func (c *capture) execReturning(ctx context.Context, text string, args []any) (_
 		var images []image
 		images, err = query(ctx, c.tx, c.layout, c.assigned, text+" RETURNING "+c.list(), args)
 		if c.kind == deleting {
-			if err == nil && c.before != nil && len(c.before) != len(images) {
+			if err == nil && c.read && len(c.before) != len(images) { // what else goes with them was not read
 				return nil, failed(errRowsMoved(c.table.name))
 			}
 			c.before = images

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
@@ -60,6 +61,36 @@ func race(t *testing.T, kinds ...write) {
 		require.Empty(t, w.oracle.Compare(truth, w.events(t)))
 		require.Zero(t, database.SQL().Stats().InUse)
 	})
+}
+
+// TestADeleteIsForTheApplicationToRepeatIfItMeetsMoreThanWasThere lets another
+// transaction give a parent the name that a DELETE asks for, after the DELETE's rows
+// and their children were read and before it runs.
+func TestADeleteIsForTheApplicationToRepeatIfItMeetsMoreThanWasThere(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t, Open(t, "postgres"), storeInDatabase)
+	w.seed(t)
+	remove := func() error { return w.db.WithContext(w.ctx).Where("name = ?", "gone").Delete(&Crate{}).Error }
+
+	other := w.raw.Begin()
+	require.NoError(t, other.Exec("UPDATE crates SET name = 'gone' WHERE id = 1").Error)
+	require.NoError(t, other.Exec("LOCK TABLE crates IN SHARE MODE").Error) // stops a DELETE, and no SELECT FOR UPDATE
+	done := make(chan error, 1)
+	go func() { done <- remove() }()
+	require.Eventually(t, func() bool {
+		var waiting bool
+		return w.raw.Raw("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'crates'::regclass)").Scan(&waiting).Error == nil && waiting
+	}, 30*time.Second, time.Millisecond)
+	require.NoError(t, other.Commit().Error)
+	require.ErrorContains(t, <-done, "try the transaction again")
+	require.Empty(t, w.events(t))
+
+	require.NoError(t, w.oracle.Reset(t.Context()))
+	require.NoError(t, remove())
+	truth, err := w.oracle.Read(t.Context())
+	require.NoError(t, err)
+	require.Len(t, truth, 4, "the crate, its boxes and its lid")
+	require.Empty(t, w.oracle.Compare(truth, w.events(t)))
 }
 
 // write changes an item or a customer in its own way.
