@@ -77,15 +77,16 @@ func TestEverythingAtOnce(t *testing.T) {
 }
 
 // TestSoak lets writes of 300 events a second, reports, histories, exports and retention go
-// on for long, and requires that nothing was lost and nothing has grown. A round
-// is an hour, so that a month expires every minute or two.
+// on for long, and requires that nothing was lost and nothing has grown. It takes
+// about two years, so that a month expires time and again.
 func TestSoak(t *testing.T) {
 	if *soakFor == 0 {
 		t.Skip("give -soak a time, as 30m; TestEverythingAtOnce is the same in a few rounds")
 	}
 	for name := range strings.SplitSeq(*soakOn, ",") {
 		t.Run(name, func(t *testing.T) {
-			s := newSoak(t, name, time.Hour)
+			const roundsPerSecond = 6 // about
+			s := newSoak(t, name, time.Duration(2*365*24/(soakFor.Seconds()*roundsPerSecond)*float64(time.Hour)).Round(time.Minute))
 			start := time.Now()
 			s.run(t, func(int) bool { return time.Since(start) < *soakFor }, func(events int) {
 				time.Sleep(time.Until(start.Add(time.Duration(events) * time.Second / soakPace)))
