@@ -173,3 +173,45 @@ func TestReportsAreReadFromAnIndexInOrder(t *testing.T) {
 		}
 	})
 }
+
+// A plan that is kept was often made while the table was empty and nothing was known
+// of it. It must not read a workspace from beginning to end for each write later on.
+func TestAPlanThatIsKeptFindsTheNewestEventOfARecord(t *testing.T) {
+	for _, partitioned := range []bool{false, true} {
+		t.Run(fmt.Sprintf("partitioned %t", partitioned), func(t *testing.T) {
+			ctx := context.Background()
+			db := Open(t, "postgres")
+			store := migrated(t, db, nil)
+			if partitioned {
+				partitions, err := store.Partitions()
+				require.NoError(t, err)
+				require.NoError(t, partitions.Migrate(ctx))
+				require.NoError(t, partitions.Ahead(ctx, time.Now(), 1))
+			}
+			conn, err := db.SQL().Conn(ctx)
+			require.NoError(t, err)
+			defer conn.Close()
+			for _, statement := range []string{
+				"SET plan_cache_mode = force_generic_plan", "SET enable_seqscan = off",
+				"PREPARE newer (text, text, text, bigint) AS SELECT " + store.ComposeNewer("$1", "$2", "$3", "$4"),
+			} {
+				_, err := conn.ExecContext(ctx, statement)
+				require.NoError(t, err)
+			}
+			rows, err := conn.QueryContext(ctx, "EXPLAIN (COSTS OFF) EXECUTE newer ('w1', 'project', '7', 1)")
+			require.NoError(t, err)
+			defer rows.Close()
+			scans := 0
+			for rows.Next() {
+				var line string
+				require.NoError(t, rows.Scan(&line))
+				if _, condition, found := strings.Cut(line, "Index Cond: "); found {
+					scans++
+					require.Equal(t, `((workspace = $1) AND (entity_type = $2) AND (entity_id = $3) AND ("time" >= $4))`, condition)
+				}
+			}
+			require.NoError(t, rows.Err())
+			require.Equal(t, map[bool]int{false: 1, true: 3}[partitioned], scans)
+		})
+	}
+}
