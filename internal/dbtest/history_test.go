@@ -27,7 +27,7 @@ const gaps = "update a device"
 func omitted(name string) bool { return slices.Contains(strings.Split(*historyOmit, ","), name) }
 
 var (
-	historyOps    = flag.Int("history.ops", map[bool]int{false: 10_000, true: 2_000}[raced], "how many writes the random histories make on each database")
+	historyOps    = flag.Int("history.ops", map[bool]int{false: 20_000, true: 2_000}[raced], "how many writes the random histories make on each database")
 	historySeed   = flag.Uint64("history.seed", 0, "the seed of the random histories; 0 takes a new one")
 	historyOmit   = flag.String("history.omit", gaps, "writes that the random histories leave out, with commas between them")
 	historyReplay = flag.String("history.replay", "", "a file with a failed history that is to be run instead of random ones")
