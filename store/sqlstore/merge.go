@@ -23,7 +23,7 @@ const (
 // takes from each as many as it needs. There is one filter, f itself, if it has
 // no authors or too many of them, or something that finds fewer events.
 func (d Dialect) apart(f audit.Filter) []audit.Filter {
-	if len(f.Actors) < 2 || len(f.Entities) > 0 || few(f.IDs) || few(f.Causes) || few(f.ChangeSets) {
+	if len(f.Actors) < 2 || len(f.Entities) > 0 || isFew(f) {
 		return []audit.Filter{f}
 	}
 	var parts []audit.Filter

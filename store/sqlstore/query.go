@@ -49,6 +49,9 @@ func (n names) selectParts(w way, parts []audit.Filter, from audit.Position, lim
 	// The limit is no variable: planners of prepared statements would not know
 	// that it is small.
 	page := " ORDER BY time " + w.order + ", id " + w.order + " LIMIT " + strconv.Itoa(limit)
+	if n.dialect.ranged(parts[0], from) {
+		page = " ORDER BY workspace " + w.order + "," + strings.TrimPrefix(page, " ORDER BY")
+	}
 	for i, f := range parts {
 		if i > 0 {
 			q.write(" UNION ALL ")
@@ -69,16 +72,32 @@ func (n names) selectParts(w way, parts []audit.Filter, from audit.Position, lim
 
 func (q *query) selectPart(n names, w way, f audit.Filter, from audit.Position) {
 	workspace := "workspace"
-	if few(f.IDs) || few(f.Causes) || few(f.ChangeSets) {
+	if isFew(f) {
 		workspace = q.unindexed(workspace)
 	}
-	q.write("SELECT ", selected, " FROM ", n.qualified(n.events), " WHERE ", workspace, " = ")
+	q.write("SELECT ", selected, " FROM ", n.qualified(n.events), " WHERE ", workspace, " ")
+	if n.dialect.ranged(f, from) {
+		q.write(">= ")
+		q.arg(f.Workspace)
+		q.write(" AND workspace <= ")
+	} else {
+		q.write("= ")
+	}
 	q.arg(f.Workspace)
 	q.conditions(w, f, from)
 	q.except(f.Except)
 }
 
-// few reports whether the ids find few events of many.
+// ranged reports whether the workspace is written as a range. MySQL takes an
+// index for as many columns as are compared by "=" and looks at the time row by
+// row, from the newest event on, unless the first column is a range, too.
+func (d Dialect) ranged(f audit.Filter, from audit.Position) bool {
+	return d == MySQL && !isFew(f) && (!from.IsZero() || !f.From.IsZero() || !f.To.IsZero())
+}
+
+// isFew reports whether the filter names what finds few events of many.
+func isFew(f audit.Filter) bool { return few(f.IDs) || few(f.Causes) || few(f.ChangeSets) }
+
 func few(ids []uuid.UUID) bool { return len(ids) > 0 && !slices.Contains(ids, uuid.Nil) }
 
 // query builds a statement. What comes from a user becomes a variable.
