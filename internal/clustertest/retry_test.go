@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,10 +53,12 @@ func once(ctx context.Context, nodes []*gorm.DB, request string, change func(tx 
 
 // again reports whether the whole transaction was rolled back and may be tried
 // again: 1213 lost against another node, be it at COMMIT, or is a deadlock; 1205
-// waited too long for a lock; 1317 was interrupted by what another node has written.
+// waited too long for a lock; 1317 was interrupted by what another node has written,
+// as was 1064 if it is about a trigger, which was being read then.
 func again(err error) bool {
 	n := code(err)
-	return n == 1213 || n == 1205 || n == 1317
+	return n == 1213 || n == 1205 || n == 1317 ||
+		n == 1064 && strings.Contains(err.Error(), "trigger has an error in its body")
 }
 
 // elsewhere reports whether another node should be asked: 1047 is apart from the
