@@ -196,8 +196,8 @@ func sign(op audit.Operation) string {
 // its offset.
 func clock(t time.Time) string {
 	y, m, d := t.Date()
-	_, morning := dayStart(y, m, d, t.Location()).Zone()
-	_, evening := dayStart(y, m, d+1, t.Location()).Zone()
+	_, morning := audit.StartOfDay(y, m, d, t.Location()).Zone()
+	_, evening := audit.StartOfDay(y, m, d+1, t.Location()).Zone()
 	if morning != evening {
 		return t.Format("15:04:05 -07:00")
 	}

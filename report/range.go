@@ -44,7 +44,7 @@ func days(from, to time.Time) int { return int(to.Sub(from)/(24*time.Hour)) + 1 
 
 // bounds are the moments at which a preset begins and ends.
 func (q *request) bounds(from, to time.Time) (start, end time.Time) {
-	return dayStart(from.Year(), from.Month(), from.Day(), q.location), dayStart(to.Year(), to.Month(), to.Day()+1, q.location)
+	return audit.StartOfDay(from.Year(), from.Month(), from.Day(), q.location), audit.StartOfDay(to.Year(), to.Month(), to.Day()+1, q.location)
 }
 
 // setRange sets the time of a filter from the form, or checks that which the
@@ -124,7 +124,7 @@ func (q *request) checkRange(f audit.Filter) error {
 	from := f.From.In(q.location)
 	y, m, d := from.Date()
 	limit := from.AddDate(0, 0, q.opts.MaxDays)
-	if day := dayStart(y, m, d+q.opts.MaxDays, q.location); day.After(limit) {
+	if day := audit.StartOfDay(y, m, d+q.opts.MaxDays, q.location); day.After(limit) {
 		limit = day
 	}
 	if !f.To.After(limit) {

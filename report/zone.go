@@ -4,36 +4,15 @@ import (
 	"errors"
 	"strings"
 	"time"
-)
 
-// dayStart is the first moment of a day in a zone. Where clocks are set forward
-// at midnight, the day begins later.
-func dayStart(y int, m time.Month, d int, loc *time.Location) time.Time {
-	t := time.Date(y, m, d, 0, 0, 0, 0, loc)
-	wanted := time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
-	if t.Day() != wanted.Day() { // midnight is missing; t is before the gap or after it
-		start, end := t.ZoneBounds()
-		if ty, tm, td := t.Date(); time.Date(ty, tm, td, 0, 0, 0, 0, time.UTC).After(wanted) {
-			return start
-		}
-		return end
-	}
-	// Where clocks are set back after midnight, it comes twice: the first counts.
-	if start, _ := t.ZoneBounds(); !start.IsZero() {
-		_, now := t.Zone()
-		_, former := start.Add(-1).Zone()
-		if earlier := t.Add(time.Duration(now-former) * time.Second); earlier.Before(start) && earlier.Before(t) && earlier.Day() == wanted.Day() {
-			return earlier
-		}
-	}
-	return t
-}
+	"github.com/gormtrail/audit"
+)
 
 // dateOf reports whether a time is the first moment of a day in a zone.
 func dateOf(t time.Time, loc *time.Location) (date string, ok bool) {
 	t = t.In(loc)
 	y, m, d := t.Date()
-	return t.Format(time.DateOnly), dayStart(y, m, d, loc).Equal(t)
+	return t.Format(time.DateOnly), audit.StartOfDay(y, m, d, loc).Equal(t)
 }
 
 // loadZone finds a time zone by its name. Local is none: it is another zone on
