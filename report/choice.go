@@ -1,8 +1,6 @@
 package report
 
 import (
-	"cmp"
-	"context"
 	"slices"
 	"strings"
 
@@ -128,98 +126,4 @@ func (c choices) ticked(names []string) []choiceGroup {
 		}
 	}
 	return groups
-}
-
-// maxAuthors bounds the authors that are listed; others are found by the query.
-const maxAuthors = 500
-
-// authors are those to choose from: of the log, System, those the application
-// names, and those who are chosen already.
-func (q *request) authors(ctx context.Context, chosen []string) ([]choice, error) {
-	listed, err := q.authorsOfLog(ctx)
-	if err != nil {
-		return nil, err
-	}
-	byText := map[string]choice{}
-	add := func(a audit.Actor, archived bool) {
-		text := actorText(a)
-		c := byText[text]
-		if c.Label == "" || a.Name != "" {
-			c.Label = person(a)
-		}
-		c.Value, c.Ticked, c.Archived = text, contains(chosen, text), c.Archived || archived
-		if c.Archived {
-			c.Note = "archived"
-		}
-		byText[text] = c
-	}
-	for _, a := range listed {
-		add(a, false)
-	}
-	if q.opts.Authors != nil {
-		users, err := q.opts.Authors(ctx, q.scope.Workspace)
-		if err != nil {
-			return nil, err
-		}
-		for _, u := range users {
-			add(u.Actor, u.Archived)
-		}
-	}
-	add(audit.System, false)
-	for _, text := range chosen {
-		if a, ok := parseActor(text); ok && byText[actorText(a)].Value == "" {
-			add(a, false)
-		}
-	}
-	all := make([]choice, 0, len(byText))
-	named := map[string]int{}
-	for _, c := range byText {
-		named[c.Label]++
-	}
-	for _, c := range byText {
-		if named[c.Label] > 1 { // two of one name are told apart by their ids
-			c.Note = strings.TrimPrefix(c.Note+", "+visible(clip(c.Value, maxLine), false), ", ")
-		}
-		all = append(all, c)
-	}
-	system := actorText(audit.System)
-	slices.SortFunc(all, func(a, b choice) int {
-		return cmp.Or(
-			-compareBool(a.Value == system, b.Value == system),
-			compareBool(a.Archived, b.Archived),
-			cmp.Compare(strings.ToLower(a.Label), strings.ToLower(b.Label)),
-			cmp.Compare(a.Value, b.Value),
-		)
-	})
-	return all, nil
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
-}
-
-// authorsOfLog lists those whom the scope may know of. The list of a whole
-// workspace would tell a limited scope who else works there, so that one gets
-// the authors of the newest events it may see.
-func (q *request) authorsOfLog(ctx context.Context) ([]audit.Actor, error) {
-	if q.scope.Only == nil {
-		return audit.QueryActors(ctx, q.store, q.scope.Workspace, maxAuthors)
-	}
-	events, err := q.read(audit.Filter{}, audit.MaxPageSize)
-	if err != nil {
-		return nil, err
-	}
-	var actors []audit.Actor
-	for _, e := range events {
-		if !slices.ContainsFunc(actors, e.Actor.Same) {
-			actors = append(actors, e.Actor)
-		}
-	}
-	return actors, nil
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -30,9 +28,6 @@ type exportView struct {
 	Raw        bool
 	BOM        bool
 }
-
-// parameter is one of a URL.
-type parameter struct{ Name, Value string }
 
 // exportParameters are the names of an export in the URL: those of the report,
 // and how the file is written.
@@ -112,13 +107,8 @@ func (q *request) export() error {
 		Range: q.rangeText(x.filter), Zone: q.location.String(), Query: visible(audit.FormatQuery(x.filter, q.language()), false),
 		TooLong: tooLong, Most: grouped(int64(q.opts.MaxDirectExport)), Background: q.background(),
 		Format: x.format, PerChange: x.options.PerChange, Raw: x.options.Raw, BOM: x.options.BOM,
+		Kept: listedParameters(q.parameters(q.formOf(x.filter, ""))),
 	}
-	for name, values := range q.parameters(q.formOf(x.filter, "")) {
-		for _, value := range values {
-			view.Kept = append(view.Kept, parameter{name, value})
-		}
-	}
-	slices.SortFunc(view.Kept, func(a, b parameter) int { return strings.Compare(a.Name+"="+a.Value, b.Name+"="+b.Value) })
 	return q.write(http.StatusOK, "export", "Export", view, nil)
 }
 

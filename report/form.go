@@ -76,6 +76,21 @@ func (fm form) values() url.Values {
 	return values
 }
 
+// parameter is one of a URL.
+type parameter struct{ Name, Value string }
+
+// listedParameters are those of a URL, for a form that hands them on.
+func listedParameters(values url.Values) []parameter {
+	var list []parameter
+	for name, all := range values {
+		for _, value := range all {
+			list = append(list, parameter{name, value})
+		}
+	}
+	slices.SortFunc(list, func(a, b parameter) int { return strings.Compare(a.Name+"="+a.Value, b.Name+"="+b.Value) })
+	return list
+}
+
 // language is how texts of the query language are understood.
 func (q *request) language() *audit.QueryOptions {
 	return &audit.QueryOptions{Catalog: q.opts.Catalog, Location: q.location}

@@ -16,7 +16,7 @@ import (
 func controls(page string) url.Values {
 	form := regexp.MustCompile(`(?s)<form class="filters".*?</form>`).FindString(page)
 	values := url.Values{}
-	for _, m := range regexp.MustCompile(`<input type="checkbox" name="(\w+)" value="([^"]*)" checked>`).FindAllStringSubmatch(form, -1) {
+	for _, m := range regexp.MustCompile(`<input type=checkbox name=(\w+) value="([^"]*)" checked>`).FindAllStringSubmatch(form, -1) {
 		values.Add(m[1], html.UnescapeString(m[2]))
 	}
 	for _, m := range regexp.MustCompile(`<input(?: type="(?:date|hidden)")? name="(\w+)" value="([^"]*)"`).FindAllStringSubmatch(form, -1) {

@@ -156,6 +156,8 @@ func (q *request) serve() error {
 		return q.reading(q.report)
 	case "record":
 		return q.reading(q.record)
+	case "authors":
+		return q.reading(q.allAuthors)
 	case "export":
 		return q.reading(q.export)
 	case "settings":

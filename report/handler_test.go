@@ -42,7 +42,7 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 // pages are addresses of every kind.
 var pages = []string{
 	"/", "/?from=2026-11-16&to=2026-11-22", "/?foo=bar", "/record?type=project&id=7", "/event/" + id(3).String(), "/event/" + id(98).String(),
-	"/changeset/c5000000-0000-0000-0000-000000000001", "/settings", "/export?format=csv", "/exports", "/download?token=x", "/nothing", "/assets/page.css",
+	"/changeset/c5000000-0000-0000-0000-000000000001", "/authors", "/settings", "/export?format=csv", "/exports", "/download?token=x", "/nothing", "/assets/page.css",
 }
 
 func TestARefusedRequestLearnsNothing(t *testing.T) {

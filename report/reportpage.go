@@ -31,7 +31,9 @@ type formView struct {
 	Zone    string
 	Types   []choice
 	Authors []choice
-	Actions []choiceGroup
+	// AllAuthors leads to the list of all, if Authors are not all.
+	AllAuthors string
+	Actions    []choiceGroup
 	// AuthorCount and ActionCount are the numbers of those that are ticked.
 	AuthorCount, ActionCount int
 	// More is set if a control is in use that the page folds away.
@@ -53,7 +55,7 @@ func (q *request) report() error {
 		if q.json {
 			return p
 		}
-		view := reportView{Form: q.formView(fm, "", p.parameter)}
+		view := reportView{Form: q.formView(fm, fm.values(), nil, "", p.parameter)}
 		shown := p.view(fm.Query)
 		if p.status == http.StatusBadRequest {
 			shown.Title = "This report cannot be run"
@@ -71,7 +73,7 @@ func (q *request) report() error {
 	}
 	frozen := q.parameters(q.formOf(f, ""))
 	view := reportView{
-		Form: q.formView(q.formOf(f, preset), audit.FormatQuery(f, q.language()), ""), Ran: true,
+		Form: q.formView(q.formOf(f, preset), frozen, l.events, audit.FormatQuery(f, q.language()), ""), Ran: true,
 		Range: q.rangeText(f), Zone: q.location.String(), Events: events, Count: plural(len(l.events), "event", "events"),
 		Pager: l.pager(frozen),
 	}
@@ -125,8 +127,9 @@ func with(values url.Values, name, value string) string {
 	return more.Encode()
 }
 
-// formView is the form with all there is to choose from.
-func (q *request) formView(fm form, whole, wrong string) formView {
+// formView is the form with what there is to choose from. The values are those
+// of its URL, and the events those that it has found.
+func (q *request) formView(fm form, values url.Values, events []audit.Event, whole, wrong string) formView {
 	v := formView{form: fm, Zones: commonZones, Zone: q.location.String(), Whole: whole, Wrong: wrong, Size: q.values.Get("size")}
 	if whole == "" {
 		v.Whole = fm.Query
@@ -140,11 +143,13 @@ func (q *request) formView(fm form, whole, wrong string) formView {
 			v.From, v.To = p.from.Format(time.DateOnly), p.to.Format(time.DateOnly)
 		}
 	}
-	authors, err := q.authors(q.r.Context(), fm.Actors)
+	authors, all, err := q.few(q.r.Context(), fm.Actors, events)
 	if err != nil {
 		q.log(err) // the report is worth more than the list
 	}
-	v.Authors = authors
+	if v.Authors = authors; !all {
+		v.AllAuthors = q.root + "authors" + query(values)
+	}
 	v.Actions = q.choices.ticked(fm.Actions)
 	v.AuthorCount = len(fm.Actors)
 	for _, g := range v.Actions {

@@ -108,7 +108,7 @@ func TestSettingsAreForThoseWhoMayAdminister(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.Code)
 	require.NotContains(t, w.Body.String(), "record?", "one who may not read is not led to the history")
 	require.Equal(t, http.StatusSeeOther, post(t, h, "/settings", "type=task&turn=on").Code)
-	for _, page := range []string{"/", "/event/" + id(3).String(), "/record?type=project&id=7", "/export?format=csv", "/exports"} {
+	for _, page := range []string{"/", "/event/" + id(3).String(), "/record?type=project&id=7", "/authors", "/export?format=csv", "/exports"} {
 		require.Equal(t, http.StatusNotFound, get(t, h, page).Code, page)
 	}
 }

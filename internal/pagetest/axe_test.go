@@ -35,6 +35,7 @@ func pages(b *tab) []view {
 			eval[any](b, `document.querySelectorAll("details.linked, details.event").forEach(d => d.open = true)`)
 		}},
 		{"the authors", "audit/?size=1", func(b *tab) { b.click(`//summary[contains(., "Authors")]`) }},
+		{"all authors", "audit/authors?text=Apollo&actor=system", nil},
 		{"the actions", "audit/?size=1", func(b *tab) { b.click(`//summary[contains(., "Actions")]`) }},
 		{"more filters", "audit/?size=1", func(b *tab) { b.click(`//summary[contains(., "More filters")]`) }},
 		{"an empty report", "audit/?text=" + url.QueryEscape("nothing is called this"), nil},

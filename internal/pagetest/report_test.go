@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 )
 
@@ -43,6 +44,37 @@ func TestAReportIsChosenAndRun(t *testing.T) {
 
 	b.follow(`//button[normalize-space()="Run query"]`)
 	require.Equal(t, rows, b.rows(), "the query asks for the same")
+}
+
+func TestAnAuthorIsFoundAmongAll(t *testing.T) {
+	t.Parallel()
+	b := as(t, sharedSite(t), admin)
+	b.open("audit/authors?action=UPDATE_PROJECT&text=Apollo")
+	b.click(`//label[contains(., "Maya Lindqvist")]`)
+	b.follow(`//button[normalize-space()="Run report"]`)
+	require.Len(t, b.rows(), 3)
+	require.Contains(t, b.location(), "action=UPDATE_PROJECT", "the rest of the report is as it was")
+	require.Equal(t, "1", b.text(".menu .count"), "one author is ticked")
+}
+
+func TestASearchThatFindsNothingCanBeChanged(t *testing.T) {
+	t.Parallel()
+	b := as(t, sharedSite(t), admin)
+	search := func(list, wanted string) {
+		t.Helper()
+		const nothing = "nothing is called this"
+		b.write(list+" input[type=search]", nothing)
+		require.Empty(t, b.texts(list+" label:not([hidden])"))
+		b.write(list+" input[type=search]", strings.Repeat(kb.Backspace, len(nothing))+wanted)
+		require.Equal(t, []string{wanted}, b.texts(list+" label:not([hidden])"))
+	}
+	b.click(`//summary[contains(., "Actions")]`)
+	search(".menu[open]", "Updated project")
+	b.open("audit/authors?actor=a&actor=b&actor=c&actor=d&actor=e&actor=f&actor=g&actor=h&actor=zebra")
+	search(".people", "zebra")
+	b.open("audit/?actor=a&actor=b&actor=c&actor=d&actor=e&actor=f&actor=g&actor=h&actor=zebra")
+	b.click(`//summary[contains(., "Authors")]`)
+	search(".menu[open]", "zebra")
 }
 
 func TestAnUpdateOpensToItsValues(t *testing.T) {

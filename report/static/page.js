@@ -12,12 +12,15 @@
     menu.addEventListener("keydown", (e) => {
       if (e.key === "Escape" && menu.open) { menu.open = false; menu.querySelector("summary").focus(); }
     });
-    const count = menu.querySelector(".count[data-none]");
-    const boxes = all("input[type=checkbox]", menu);
-    if (!count || !boxes.length) continue;
-    const tell = () => { count.textContent = boxes.filter((b) => b.checked).length || count.dataset.none; };
-    menu.addEventListener("change", tell);
-    window.addEventListener("pageshow", tell); // the browser may have ticked boxes again
+  }
+  for (const list of all(".menu, .people")) {
+    const boxes = all("input[type=checkbox]", list);
+    const count = list.querySelector(".count[data-none]");
+    if (count && boxes.length) {
+      const tell = () => { count.textContent = boxes.filter((b) => b.checked).length || count.dataset.none; };
+      list.addEventListener("change", tell);
+      window.addEventListener("pageshow", tell); // the browser may have ticked boxes again
+    }
 
     // A long list can be searched.
     if (boxes.length < 9) continue;
@@ -28,10 +31,10 @@
     search.addEventListener("input", () => {
       const wanted = search.value.trim().toLowerCase();
       for (const box of boxes) box.parentElement.hidden = !box.parentElement.textContent.toLowerCase().includes(wanted);
-      for (const set of all("fieldset", menu)) set.hidden = !all("label", set).some((l) => !l.hidden);
+      for (const set of all("fieldset", list)) set.hidden = !set.contains(search) && !all("label", set).some((l) => !l.hidden);
     });
     search.addEventListener("keydown", (e) => { if (e.key === "Enter") e.preventDefault(); });
-    const panel = menu.querySelector(".panel");
+    const panel = list.querySelector(".panel, fieldset");
     const legend = panel.querySelector(":scope > legend");
     if (legend) legend.after(search); else panel.prepend(search);
   }
