@@ -340,7 +340,7 @@ type TxComposer interface {
 type ComputedEvent struct {
 	Workspace, Operation, Origin, Ownership string
 	EntityID, EntityLabel, EntityOwner      string
-	Changes                                 string // a JSON array; see AppendChanges
+	Changes                                 string // a JSON array; see AppendStored
 }
 
 // Colocated is a [TxStore] that can tell whether other connections lead to the

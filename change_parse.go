@@ -6,24 +6,61 @@ import (
 	"strings"
 )
 
-// ParseChanges reads what [AppendChanges] has written. It gives what
-// json.Unmarshal into a []Change gives, in a small part of the time, and leaves
-// to that whatever has another form. The values are parts of data, which must not
-// be changed any more.
-func ParseChanges(data []byte) ([]Change, error) {
-	p := changeParser{data: data, text: string(data)}
+// asStored are the words by which stores keep changes. A created record has one
+// change for each column, of which those in full would take the better half.
+var asStored = changeWords{
+	field:   `{"f":`,
+	before:  sideWords{`,"b":`, `,"bl":`, `,"bf":`},
+	after:   sideWords{`,"a":`, `,"al":`, `,"af":`},
+	element: `,"e":true`,
+}
+
+// storedChange is the form of a [Change] in a store, as package json reads it.
+type storedChange struct {
+	Field       string          `json:"f"`
+	Before      json.RawMessage `json:"b"`
+	BeforeLabel string          `json:"bl"`
+	BeforeForm  Form            `json:"bf"`
+	After       json.RawMessage `json:"a"`
+	AfterLabel  string          `json:"al"`
+	AfterForm   Form            `json:"af"`
+	Element     bool            `json:"e"`
+}
+
+// AppendStored appends changes to b in the form in which stores keep them: that
+// of [AppendChanges] with words of a letter or two, f for field, b and a for
+// before and after, with l for label and f for form behind them, and e for
+// element.
+//
+//	[{"f":"name","b":"Gemini","a":"Apollo"},{"f":"client_id","b":null,"a":3,"al":"Acme"}]
+func AppendStored(b []byte, changes []Change) []byte { return appendChanges(b, changes, &asStored) }
+
+// ParseStored reads what [AppendStored] has written. It gives what package json
+// would, in a small part of the time, and leaves to that whatever is written in
+// another way.
+func ParseStored(text string) ([]Change, error) {
+	p := changeParser{data: []byte(text), text: text}
 	if changes, ok := p.changes(); ok {
 		return changes, nil
 	}
-	var changes []Change
-	if err := json.Unmarshal(data, &changes); err != nil {
+	var stored []storedChange
+	if err := json.Unmarshal(p.data, &stored); err != nil || stored == nil {
 		return nil, err
+	}
+	changes := make([]Change, len(stored))
+	for i, s := range stored {
+		changes[i] = Change{
+			Field:   s.Field,
+			Before:  Value{JSON: s.Before, Label: s.BeforeLabel, Form: s.BeforeForm},
+			After:   Value{JSON: s.After, Label: s.AfterLabel, Form: s.AfterForm},
+			Element: s.Element,
+		}
 	}
 	return changes, nil
 }
 
-// changeParser reads the form of AppendChanges: the fields in its order, no
-// space between them. It gives up on any other.
+// changeParser reads the form of AppendStored: the parts in its order, no space
+// between them. It gives up on any other.
 type changeParser struct {
 	data []byte
 	text string // the same, so that texts are parts of one
@@ -40,19 +77,17 @@ func (p *changeParser) skip(token string) bool {
 }
 
 func (p *changeParser) changes() ([]Change, bool) {
-	const begin = `{"field":`
-	changes := make([]Change, 0, strings.Count(p.text, begin))
+	words := &asStored
+	changes := make([]Change, 0, strings.Count(p.text, words.field))
 	if !p.skip("[") {
 		return nil, false
 	}
 	for first := true; !p.skip("]"); first = false {
 		var c Change
-		if !first && !p.skip(",") || !p.skip(begin) || !p.string(&c.Field) ||
-			!p.side(&c.Before, `,"before":`, `,"before_label":`, `,"before_form":`) ||
-			!p.side(&c.After, `,"after":`, `,"after_label":`, `,"after_form":`) {
+		if !first && !p.skip(",") || !p.skip(words.field) || !p.string(&c.Field) || !p.side(&c.Before, &words.before) || !p.side(&c.After, &words.after) {
 			return nil, false
 		}
-		c.Element = p.skip(`,"element":true`)
+		c.Element = p.skip(words.element)
 		if !p.skip("}") {
 			return nil, false
 		}
@@ -61,10 +96,10 @@ func (p *changeParser) changes() ([]Change, bool) {
 	return changes, p.at == len(p.text)
 }
 
-func (p *changeParser) side(v *Value, value, label, form string) bool {
-	var f string
-	ok := (!p.skip(value) || p.value(&v.JSON)) && (!p.skip(label) || p.string(&v.Label)) && (!p.skip(form) || p.string(&f))
-	v.Form = Form(f)
+func (p *changeParser) side(v *Value, words *sideWords) bool {
+	var form string
+	ok := (!p.skip(words.value) || p.value(&v.JSON)) && (!p.skip(words.label) || p.string(&v.Label)) && (!p.skip(words.form) || p.string(&form))
+	v.Form = Form(form)
 	return ok
 }
 

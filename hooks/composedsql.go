@@ -149,8 +149,8 @@ func (s *eventSQL) changes() string {
 		if !c.audited {
 			continue
 		}
-		head := literalSQL(`,{"field":` + string(audit.AppendJSONString(nil, c.name)))
-		before, after := c.sideSQL("before", oldSQL(i)), c.sideSQL("after", newSQL(i))
+		head := literalSQL(`,{"f":` + string(audit.AppendJSONString(nil, c.name)))
+		before, after := c.sideSQL("b", oldSQL(i)), c.sideSQL("a", newSQL(i))
 		switch {
 		case s.kind == inserting:
 			parts = append(append(append(parts, head), after...), "'}'")

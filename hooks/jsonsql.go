@@ -62,7 +62,7 @@ const hiddenSQL = `[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\uf
 // before it.
 func (c *column) sideSQL(side, x string) []string {
 	if c.redacted {
-		return []string{`',"` + side + `_form":"redacted"'`}
+		return []string{`',"` + side + `f":"redacted"'`}
 	}
 	value, _ := c.jsonSQL(x)
 	return []string{`',"` + side + `":'`, value}

@@ -2,11 +2,7 @@ package sqlstore
 
 import (
 	"cmp"
-	"database/sql"
-	"errors"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -14,7 +10,7 @@ import (
 )
 
 // columns are the columns of the events' table in the order in which encoder.add
-// writes and scan reads them.
+// writes them.
 var columns = [...]string{
 	"id", "time", "workspace",
 	"actor_kind", "actor_id", "actor_name",
@@ -28,9 +24,6 @@ var columns = [...]string{
 
 // changesColumn is the place of "changes" in columns.
 const changesColumn = 16
-
-// selected are the columns as they are read.
-var selected = strings.Join(columns[:], ", ")
 
 // maxName is the length in bytes of what indexes hold. [audit.Recorder] keeps
 // to it.
@@ -132,88 +125,4 @@ func flag(on bool) int64 {
 		return 1
 	}
 	return 0
-}
-
-// scanner reads events from rows of the selected columns.
-type scanner struct {
-	event            audit.Event
-	micros           integer
-	derived, version integer
-	changes          []byte
-	dest             []any
-}
-
-func newScanner() *scanner {
-	s := &scanner{}
-	e := &s.event
-	// database/sql reads into a *string without reflection, into a pointer to a
-	// type of strings with it.
-	s.dest = []any{
-		&e.ID, &s.micros, &e.Workspace,
-		(*string)(&e.Actor.Kind), &e.Actor.ID, (*nullable)(&e.Actor.Name),
-		(*nullable)(&e.Initiator.Kind), (*nullable)(&e.Initiator.ID), (*nullable)(&e.Initiator.Name),
-		(*string)(&e.Operation), (*string)(&e.Origin),
-		(*string)(&e.Entity.Type), &e.Entity.ID, (*nullable)(&e.Entity.Label), &e.Entity.Owner,
-		(*string)(&e.Ownership), &s.changes, &e.Cause, &s.derived, &e.ChangeSet,
-		(*nullable)(&e.Request.ID), (*nullable)(&e.Request.Address), (*nullable)(&e.Request.Agent),
-		(*nullable)(&e.Reason), &s.version,
-	}
-	return s
-}
-
-// nullable is a text that is empty if it is NULL.
-type nullable string
-
-// Scan implements sql.Scanner.
-func (t *nullable) Scan(src any) error {
-	switch src := src.(type) {
-	case nil:
-		*t = ""
-	case string:
-		*t = nullable(src)
-	case []byte:
-		*t = nullable(src)
-	default:
-		return fmt.Errorf("%T is no text", src)
-	}
-	return nil
-}
-
-// integer is a number that is read without reflection.
-type integer int64
-
-// Scan implements sql.Scanner.
-func (n *integer) Scan(src any) error {
-	if i, ok := src.(int64); ok {
-		*n = integer(i)
-		return nil
-	}
-	var i sql.NullInt64
-	err := i.Scan(src)
-	if err == nil && !i.Valid {
-		err = errors.New("a number is NULL")
-	}
-	*n = integer(i.Int64)
-	return err
-}
-
-// scan reads the row at hand. The event is good until the next one is read.
-func (s *scanner) scan(row interface{ Scan(dest ...any) error }) (*audit.Event, error) {
-	s.event = audit.Event{}
-	s.changes = nil
-	if err := row.Scan(s.dest...); err != nil {
-		return nil, err
-	}
-	e := &s.event
-	e.Time = time.UnixMicro(int64(s.micros)).UTC()
-	e.Derived = s.derived != 0
-	e.SchemaVersion = int(s.version)
-	changes, err := audit.ParseChanges(s.changes)
-	if err != nil {
-		return nil, fmt.Errorf("the changes of event %s cannot be read: %w", e.ID, err)
-	}
-	if len(changes) > 0 {
-		e.Changes = changes
-	}
-	return e, nil
 }

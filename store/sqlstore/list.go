@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -37,8 +38,8 @@ func (s *Store) ListBefore(ctx context.Context, f audit.Filter, before audit.Pos
 	return found, err
 }
 
-// selection makes the statement that reads on from a position.
-type selection func(f audit.Filter, from audit.Position, limit int) (string, []any)
+// selection makes the statement that reads columns on from a position.
+type selection func(columns string, f audit.Filter, from audit.Position, limit int) (string, []any)
 
 func (s *Store) list(ctx context.Context, tx audit.DBTX, sel selection, f audit.Filter, from audit.Position, limit int) ([]audit.Event, error) {
 	if err := f.Validate(); err != nil {
@@ -47,44 +48,69 @@ func (s *Store) list(ctx context.Context, tx audit.DBTX, sel selection, f audit.
 	if limit < 1 {
 		return nil, fmt.Errorf("sqlstore: limit is %d, must be at least 1", limit)
 	}
+	joined, err := s.joins(ctx, tx)
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: list events: %w", err)
+	}
 	var found []audit.Event
 	fetch := limit
 	for {
-		text, args := sel(f, from, fetch)
-		last, n, err := s.fetch(ctx, tx, text, args, func(e *audit.Event) {
-			if len(found) < limit && f.Matches(*e) {
-				found = append(found, *e)
-			}
-		})
-		if err != nil {
-			return nil, err
+		b := batch{columns: s.names.dialect.oneByOne(), f: f, from: from, found: found, most: limit}
+		if b.joined = joined; joined {
+			b.columns = s.names.dialect.joined()
 		}
-		if n < fetch || len(found) == limit {
+		n, err := b.fetch(ctx, tx, sel, fetch)
+		if errors.Is(err, errAmbiguous) {
+			joined = false
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("sqlstore: list events: %w", err)
+		}
+		if found = b.found; n < fetch || len(found) == limit {
 			return found, nil
 		}
-		from, fetch = last, max(limit-len(found), minFetch)
+		from, fetch = b.from, max(limit-len(found), minFetch)
 	}
 }
 
-// fetch reads rows and returns the position of the last one and their number.
-func (s *Store) fetch(ctx context.Context, tx audit.DBTX, text string, args []any, each func(*audit.Event)) (last audit.Position, n int, err error) {
+// batch are rows that are read by one statement.
+type batch struct {
+	columns string
+	joined  bool
+	f       audit.Filter
+	from    audit.Position // where it begins, and then where it ended
+	found   []audit.Event  // of those that match, as many as are wanted
+	most    int
+}
+
+// fetch reads up to limit rows and returns their number.
+func (b *batch) fetch(ctx context.Context, tx audit.DBTX, sel selection, limit int) (n int, err error) {
+	text, args := sel(b.columns, b.f, b.from, limit)
 	rows, err := tx.QueryContext(ctx, text, args...)
 	if err != nil {
-		return last, 0, fmt.Errorf("sqlstore: list events: %w", err)
+		return 0, err
 	}
 	defer rows.Close()
-	row := newScanner()
-	for rows.Next() {
-		e, err := row.scan(rows)
+	names, err := rows.Columns()
+	if err != nil {
+		return 0, err
+	}
+	for row := newScanner(b.joined, len(names)); rows.Next(); n++ {
+		e, err := row.scan(rows, b.joined)
 		if err != nil {
-			return last, 0, fmt.Errorf("sqlstore: list events: %w", err)
+			return 0, err
 		}
-		last = e.Position()
-		n++
-		each(e)
+		b.from = e.Position()
+		if b.found == nil {
+			b.found = make([]audit.Event, 0, min(limit, b.most, 128))
+		}
+		if len(b.found) < b.most && b.f.Matches(*e) {
+			b.found = append(b.found, *e)
+		}
 	}
 	if err := rows.Err(); err != nil {
-		return last, 0, fmt.Errorf("sqlstore: list events: %w", err)
+		return 0, err
 	}
-	return last, n, rows.Close()
+	return n, rows.Close()
 }

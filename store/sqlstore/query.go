@@ -12,17 +12,17 @@ import (
 	"github.com/gormtrail/audit"
 )
 
-// selectEvents is the statement that reads the events after a position, newest
-// first. It finds every event that the filter matches, and may find a few
-// others; see [Store.ListTx].
-func (n names) selectEvents(f audit.Filter, after audit.Position, limit int) (string, []any) {
-	return n.selectWay(older, f, after, limit)
+// selectEvents is the statement that reads columns of the events after a
+// position, newest first. It finds every event that the filter matches, and may
+// find a few others; see [Store.ListTx].
+func (n names) selectEvents(columns string, f audit.Filter, after audit.Position, limit int) (string, []any) {
+	return n.selectWay(older, columns, f, after, limit)
 }
 
-// selectBefore is the statement that reads the events before a position, oldest
-// first.
-func (n names) selectBefore(f audit.Filter, before audit.Position, limit int) (string, []any) {
-	return n.selectWay(newer, f, before, limit)
+// selectBefore is the statement that reads columns of the events before a
+// position, oldest first.
+func (n names) selectBefore(columns string, f audit.Filter, before audit.Position, limit int) (string, []any) {
+	return n.selectWay(newer, columns, f, before, limit)
 }
 
 // way is the direction in which events are read.
@@ -33,24 +33,27 @@ var (
 	newer = way{" > ", "ASC"}
 )
 
-func (n names) selectWay(w way, f audit.Filter, from audit.Position, limit int) (string, []any) {
+func (n names) selectWay(w way, columns string, f audit.Filter, from audit.Position, limit int) (string, []any) {
 	parts := n.dialect.apart(f)
-	text, args := n.selectParts(w, parts, from, limit)
+	text, args := n.selectParts(w, columns, parts, from, limit)
 	if len(parts) > 1 && len(args) > maxMergedArgs {
-		return n.selectParts(w, []audit.Filter{f}, from, limit)
+		return n.selectParts(w, columns, []audit.Filter{f}, from, limit)
 	}
 	return text, args
 }
 
 // selectParts reads what at least one of the filters finds. No event may be
 // found by two of them.
-func (n names) selectParts(w way, parts []audit.Filter, from audit.Position, limit int) (string, []any) {
+func (n names) selectParts(w way, columns string, parts []audit.Filter, from audit.Position, limit int) (string, []any) {
 	q := query{dialect: n.dialect}
 	// The limit is no variable: planners of prepared statements would not know
 	// that it is small.
 	page := " ORDER BY time " + w.order + ", id " + w.order + " LIMIT " + strconv.Itoa(limit)
 	if n.dialect.ranged(parts[0], from) {
 		page = " ORDER BY workspace " + w.order + "," + strings.TrimPrefix(page, " ORDER BY")
+	}
+	if len(parts) > 1 {
+		columns += ", workspace, time, id" // what is merged is ordered by columns that are read
 	}
 	for i, f := range parts {
 		if i > 0 {
@@ -60,22 +63,22 @@ func (n names) selectParts(w way, parts []audit.Filter, from audit.Position, lim
 			// Each part is no longer than the page. PostgreSQL merges parts that
 			// have an order of their own, SQLite those that have none.
 			q.write("(")
-			q.selectPart(n, w, f, from)
+			q.selectPart(n, w, columns, f, from)
 			q.write(page, ")")
 			continue
 		}
-		q.selectPart(n, w, f, from)
+		q.selectPart(n, w, columns, f, from)
 	}
 	q.write(page)
 	return q.String(), q.args
 }
 
-func (q *query) selectPart(n names, w way, f audit.Filter, from audit.Position) {
+func (q *query) selectPart(n names, w way, columns string, f audit.Filter, from audit.Position) {
 	workspace := "workspace"
 	if isFew(f) {
 		workspace = q.unindexed(workspace)
 	}
-	q.write("SELECT ", selected, " FROM ", n.qualified(n.events), " WHERE ", workspace, " ")
+	q.write("SELECT ", columns, " FROM ", n.qualified(n.events), " WHERE ", workspace, " ")
 	if n.dialect.ranged(f, from) {
 		q.write(">= ")
 		q.arg(f.Workspace)
@@ -393,7 +396,7 @@ func (q *query) fields(fields []string) {
 	}
 	q.write(" AND ")
 	q.either(len(fields), func(i int) {
-		begin := string(audit.AppendJSONString([]byte(`{"field":`), fields[i]))
+		begin := string(audit.AppendJSONString([]byte(`{"f":`), fields[i]))
 		q.contains("changes", "", begin)
 	})
 }

@@ -44,10 +44,10 @@ func allOf(text string) audit.Filter {
 func TestNothingOfAFilterReachesTheStatement(t *testing.T) {
 	for _, d := range dialects() {
 		n := namesOf(t, d, nil)
-		want, args := n.selectEvents(allOf("a"), audit.Position{}, 7)
+		want, args := n.selectEvents("*", allOf("a"), audit.Position{}, 7)
 		require.Equal(t, len(args), strings.Count(want, "?")+strings.Count(want, "$"))
 		for _, text := range []string{"'", `"`, "`", "; DROP TABLE audit_events", "\\", "%", "?", "$1", "--", "/*", "\x00", "\xff", "{events}"} {
-			got, _ := n.selectEvents(allOf(text), audit.Position{}, 7)
+			got, _ := n.selectEvents("*", allOf(text), audit.Position{}, 7)
 			require.Equal(t, want, got, "%s %q", d, text)
 		}
 	}
@@ -58,8 +58,8 @@ func FuzzNothingOfAFilterReachesTheStatement(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, d := range dialects() {
 			n := namesOf(t, d, nil)
-			want, _ := n.selectEvents(allOf("a"), audit.Position{}, 7)
-			got, _ := n.selectEvents(allOf(text), audit.Position{}, 7)
+			want, _ := n.selectEvents("*", allOf("a"), audit.Position{}, 7)
+			got, _ := n.selectEvents("*", allOf(text), audit.Position{}, 7)
 			require.Equal(t, want, got)
 		}
 	})
@@ -67,7 +67,7 @@ func FuzzNothingOfAFilterReachesTheStatement(f *testing.F) {
 
 func TestEveryStatementNamesTheWorkspace(t *testing.T) {
 	for _, d := range dialects() {
-		text, args := namesOf(t, d, &Config{Table: "trail"}).selectEvents(audit.Filter{Workspace: "w1"}, audit.Position{}, 7)
+		text, args := namesOf(t, d, &Config{Table: "trail"}).selectEvents("*", audit.Filter{Workspace: "w1"}, audit.Position{}, 7)
 		require.Equal(t, []any{"w1"}, args)
 		require.Contains(t, text, " FROM "+d.quote("trail")+" WHERE workspace = "+d.placeholder(1)+" ORDER BY time DESC, id DESC LIMIT 7")
 	}
@@ -90,7 +90,7 @@ func TestTheLargestFilterIsNotTooLarge(t *testing.T) {
 	}
 	require.NoError(t, f.Validate())
 	for _, d := range dialects() {
-		_, args := namesOf(t, d, nil).selectEvents(f, audit.Position{Time: time.Unix(5, 0)}, 1)
+		_, args := namesOf(t, d, nil).selectEvents("*", f, audit.Position{Time: time.Unix(5, 0)}, 1)
 		require.Less(t, len(args), maxArgs)
 	}
 	f.Actions[0].Origins = make([]audit.Origin, 11)
@@ -126,7 +126,7 @@ func TestAFewAuthorsAreReadApart(t *testing.T) {
 	} {
 		for d, want := range c.want {
 			c.f.Workspace = "w1"
-			text, args := namesOf(t, d, nil).selectEvents(c.f, audit.Position{}, 7)
+			text, args := namesOf(t, d, nil).selectEvents("*", c.f, audit.Position{}, 7)
 			require.Equal(t, want, strings.Count(text, "SELECT "), "%s, %s", name, d)
 			require.Equal(t, want, strings.Count(text, "workspace = "), "%s, %s", name, d)
 			require.Len(t, args, strings.Count(text, "?")+strings.Count(text, "$"), "%s, %s", name, d)
@@ -196,7 +196,7 @@ func TestLargeChangesAreCutIntoSeveralStatements(t *testing.T) {
 	require.Len(t, rows, 4, "the fourth is the first over 1 MiB")
 	for i := range rows {
 		require.Len(t, rows[i], len(columns))
-		require.Equal(t, string(audit.AppendChanges(nil, events[i].Changes)), rows[i][changesColumn])
+		require.Equal(t, string(audit.AppendStored(nil, events[i].Changes)), rows[i][changesColumn])
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gormtrail/audit"
 )
@@ -18,6 +19,8 @@ type Store struct {
 	sql   insert
 	// buffers are for the JSON of a statement's changes.
 	buffers sync.Pool
+	// engine tells whether SQLite's joins texts, once it has been asked.
+	engine atomic.Pointer[bool]
 }
 
 var (
@@ -103,7 +106,7 @@ func (s *Store) encode(events []audit.Event) ([][]any, error) {
 		if err := e.add(&events[i]); err != nil {
 			return nil, err
 		}
-		*buf = audit.AppendChanges(*buf, events[i].Changes)
+		*buf = audit.AppendStored(*buf, events[i].Changes)
 		ends = append(ends, len(*buf))
 		if len(*buf) > maxBytes {
 			break

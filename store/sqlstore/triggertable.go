@@ -353,10 +353,10 @@ func (g *generator) rowBody(d audit.Table) string {
 			continue
 		}
 		c := g.cell(d, column.Name)
-		old, now := c.side(d, "before", "OLD", "changed AND TG_OP = 'UPDATE'"), c.side(d, "after", "NEW", "changed")
+		old, now := c.side(d, "b", "OLD", "changed AND TG_OP = 'UPDATE'"), c.side(d, "a", "NEW", "changed")
 		w("	changed := TG_OP <> 'UPDATE' OR %s;", c.differs())
 		w("	IF changed OR op <> 'updated' THEN")
-		w("		changes := changes || %s", literal(`,{"field":`+string(audit.AppendJSONString(nil, column.Name))))
+		w("		changes := changes || %s", literal(`,{"f":`+string(audit.AppendJSONString(nil, column.Name))))
 		w("			|| CASE WHEN TG_OP = 'INSERT' OR op = 'restored' AND NOT changed THEN '' ELSE %s END", old)
 		w("			|| CASE WHEN TG_OP = 'DELETE' OR op = 'deleted' AND NOT changed THEN '' ELSE %s END || '}';", now)
 		w("	END IF;")
@@ -394,8 +394,8 @@ func (g *generator) joinBody(d, of audit.Table) string {
 		moved = append(moved, g.cell(d, k).differs())
 	}
 	element := func(was, wasCalled, now, nowCalled string) string {
-		return literal(`[{"field":`+string(audit.AppendJSONString(nil, d.Relation))) + " || " + g.of("side") + "('before', " + was + ", " + wasCalled + ") || " +
-			g.of("side") + "('after', " + now + ", " + nowCalled + `) || ',"element":true}]'`
+		return literal(`[{"f":`+string(audit.AppendJSONString(nil, d.Relation))) + " || " + g.of("side") + "('b', " + was + ", " + wasCalled + ") || " +
+			g.of("side") + "('a', " + now + ", " + nowCalled + `) || ',"e":true}]'`
 	}
 	write := func(row, changes string) {
 		w("		%s", g.owner(d, of, row))

@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS {events} (
 	entity_label    varchar(500),
 	entity_owner    varchar(191) NOT NULL,
 	ownership       varchar(191) NOT NULL,
-	changes         longtext     NOT NULL,             -- JSON array, byte for byte as it was written: not json, which MySQL rewrites
+	changes         longtext     NOT NULL,             -- JSON array of audit.AppendStored, byte for byte as it was written: not json, which MySQL rewrites
 	cause           binary(16),                        -- id of another event
 	derived         tinyint      NOT NULL,             -- 0 or 1
 	change_set      binary(16),

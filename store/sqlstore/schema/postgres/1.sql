@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS {events} (
 	entity_label    text,
 	entity_owner    text     NOT NULL,
 	ownership       text     NOT NULL,
-	changes         text     NOT NULL,             -- JSON array, byte for byte as it was written: not json, which refuses \u0000, nor jsonb, which rewrites
+	changes         text     NOT NULL,             -- JSON array of audit.AppendStored, byte for byte as it was written: not json, which refuses \u0000, nor jsonb, which rewrites
 	cause           uuid,                          -- id of another event
 	derived         smallint NOT NULL,             -- 0 or 1
 	change_set      uuid,

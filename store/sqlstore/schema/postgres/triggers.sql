@@ -328,8 +328,8 @@ END $audit$;
 CREATE FUNCTION {side}(side text, v text, label text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $audit$
 BEGIN
 	RETURN COALESCE(',"' || side || '":' || NULLIF(split_part(v, chr(1), 1), ''), '')
-		|| COALESCE(',"' || side || '_label":' || {quote}({cut}(NULLIF(label, ''), 500)), '')
-		|| COALESCE(',"' || side || '_form":"' || NULLIF(split_part(v, chr(1), 2), '') || '"', '');
+		|| COALESCE(',"' || side || 'l":' || {quote}({cut}(NULLIF(label, ''), 500)), '')
+		|| COALESCE(',"' || side || 'f":"' || NULLIF(split_part(v, chr(1), 2), '') || '"', '');
 END $audit$;
 
 -- Writes an event, if it is to be recorded. Owned tells that a record of the
@@ -406,7 +406,7 @@ END $audit$;
 CREATE FUNCTION {truncated}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER {pinned} AS $audit$
 BEGIN
 	PERFORM {write}('executed', TG_ARGV[0], '*', '', '', TG_ARGV[1]::boolean, '',
-		'[{"field":"statement","after":"truncate"},{"field":"table","after":' || {quote}(TG_ARGV[2]) || '}]');
+		'[{"f":"statement","a":"truncate"},{"f":"table","a":' || {quote}(TG_ARGV[2]) || '}]');
 	RETURN NULL;
 END $audit$;
 

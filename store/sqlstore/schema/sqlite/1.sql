@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS {events} (
 	entity_label    TEXT,
 	entity_owner    TEXT     NOT NULL,
 	ownership       TEXT     NOT NULL,
-	changes         TEXT     NOT NULL,             -- JSON array, byte for byte as it was written
+	changes         TEXT     NOT NULL,             -- JSON array of audit.AppendStored, byte for byte as it was written
 	cause           BLOB,                          -- id of another event
 	derived         INTEGER  NOT NULL,             -- 0 or 1
 	change_set      BLOB,
