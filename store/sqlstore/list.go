@@ -103,7 +103,7 @@ func (b *batch) fetch(ctx context.Context, tx audit.DBTX, sel selection, limit i
 		}
 		b.from = e.Position()
 		if b.found == nil {
-			b.found = make([]audit.Event, 0, min(limit, b.most, 128))
+			b.found = make([]audit.Event, 0, min(limit, b.most, 512))
 		}
 		if len(b.found) < b.most && b.f.Matches(*e) {
 			b.found = append(b.found, *e)
