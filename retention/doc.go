@@ -21,7 +21,7 @@
 // # How it works with writers
 //
 // It deletes in batches, each in a transaction of its own, of as many events as take
-// a tenth of a second, and rests in between ([Config.Share]). What it reads
+// 50 ms, and rests in between ([Config.Share]). What it reads
 // before holds no lock. Nothing has to be stopped for it, and the store may be
 // protected against deletes by others (sqlstore's Protect).
 //

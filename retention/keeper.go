@@ -13,6 +13,12 @@ import (
 	"github.com/gormtrail/audit/archive"
 )
 
+// The defaults of Config.Share.
+const (
+	share       = 0.5
+	shareOfSole = 0.005
+)
+
 // Config is how a [Keeper] works. The zero Config, and a nil one, delete events of
 // every workspace after a year, without an archive.
 type Config struct {
@@ -38,7 +44,9 @@ type Config struct {
 	Workspaces []string
 
 	// Share is the part of the time in which the Keeper deletes, the rest of it
-	// being the writers' own: 0 < Share <= 1. Defaults to 0.5.
+	// being the writers' own: 0 < Share <= 1. Defaults to 0.5. For an
+	// [audit.SoleWriter], whose writers wait for each batch, it defaults to 0.005:
+	// of two hundred writes one waits, and some hundred events a second are deleted.
 	Share float64
 
 	// MaxSkew is how far the program's clock may be ahead of the store's.
@@ -62,9 +70,6 @@ type Config struct {
 func (c Config) validate() (Config, error) {
 	if err := c.Policy.Validate(); err != nil {
 		return c, err
-	}
-	if c.Share == 0 {
-		c.Share = 0.5
 	}
 	if !(c.Share > 0 && c.Share <= 1) {
 		return c, fmt.Errorf("retention: Config.Share is %v, it must be over 0 and at most 1", c.Share)
@@ -105,6 +110,12 @@ func New(rec *audit.Recorder, cfg *Config) (*Keeper, error) {
 	k := &Keeper{rec: rec, store: rec.Store()}
 	if cfg != nil {
 		k.cfg = *cfg
+	}
+	if k.cfg.Share == 0 {
+		k.cfg.Share = share
+		if sole, ok := k.store.(audit.SoleWriter); ok && sole.SoleWriter() {
+			k.cfg.Share = shareOfSole
+		}
 	}
 	var err error
 	if k.cfg, err = k.cfg.validate(); err != nil {

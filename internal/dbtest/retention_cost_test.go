@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	purgedEvents = flag.Int("purge.events", 60_000, "how many events BenchmarkWritingDuringAPurge has to purge")
+	purgedEvents = flag.Int("purge.events", 300_000, "how many events BenchmarkWritingDuringAPurge has to purge")
 	purgeShare   = flag.Float64("purge.share", 0, "retention.Config.Share of BenchmarkWritingDuringAPurge")
 )
 

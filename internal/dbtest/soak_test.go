@@ -110,7 +110,7 @@ func newSoak(t *testing.T, name string, step time.Duration) *soak {
 	rec, err := audit.New(s.live, &audit.Config{Now: s.clock.Now})
 	require.NoError(t, err)
 	s.keeper, err = retention.New(rec, &retention.Config{
-		Policy: retention.Policy{Keep: 24 * time.Hour}, Archive: s.archives, Now: func() time.Time { return s.forgets() }, MaxSkew: -1, MaxGap: -1,
+		Policy: retention.Policy{Keep: 24 * time.Hour}, Archive: s.archives, Share: .5, Now: func() time.Time { return s.forgets() }, MaxSkew: -1, MaxGap: -1,
 	})
 	require.NoError(t, err)
 	s.beside = []*beside{
