@@ -3,7 +3,7 @@ package hooks
 import (
 	"context"
 	"database/sql"
-	"runtime"
+	"maps"
 	"strings"
 	"sync"
 	"weak"
@@ -108,10 +108,16 @@ func (p *Plugin) undone(ctx context.Context, tx audit.DBTX) bool {
 }
 
 // changeSets remembers the change set of each transaction for as long as the
-// transaction is in memory, and no longer.
+// transaction is in memory. Those that are gone are swept out together once they
+// may be half of all: a cleanup for each would cost more than the rest of an event.
 type changeSets struct {
-	byTx sync.Map // weak.Pointer[sql.Tx] to uuid.UUID
+	mu    sync.Mutex
+	byTx  map[weak.Pointer[sql.Tx]]uuid.UUID
+	limit int // of those that are remembered before the next sweep
 }
+
+// minSwept is how many are remembered before the first sweep.
+const minSwept = 256
 
 // of returns the change set of a transaction; first becomes it if there is none
 // yet. What is no transaction of database/sql has none to share.
@@ -124,9 +130,23 @@ func (s *changeSets) of(conn audit.DBTX, first uuid.UUID) uuid.UUID {
 		return first
 	}
 	key := weak.Make(tx)
-	set, known := s.byTx.LoadOrStore(key, first)
-	if !known {
-		runtime.AddCleanup(tx, func(key weak.Pointer[sql.Tx]) { s.byTx.Delete(key) }, key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if set, known := s.byTx[key]; known {
+		return set
 	}
-	return set.(uuid.UUID)
+	if len(s.byTx) >= s.limit {
+		s.sweep()
+	}
+	s.byTx[key] = first
+	return first
+}
+
+// sweep leaves out the transactions that are gone, and the room they took.
+func (s *changeSets) sweep() {
+	maps.DeleteFunc(s.byTx, func(tx weak.Pointer[sql.Tx], _ uuid.UUID) bool { return tx.Value() == nil })
+	s.limit = max(minSwept, 2*len(s.byTx))
+	living := make(map[weak.Pointer[sql.Tx]]uuid.UUID, s.limit)
+	maps.Copy(living, s.byTx)
+	s.byTx = living
 }
