@@ -36,8 +36,7 @@ type capture struct {
 	recorded bool  // by the statement itself; see composed
 	lost     error // why it is not recorded; see spare
 	kind     statementKind
-	set      clause.Set        // what an UPDATE assigns; GORM drops it afterwards
-	assigned func(string) bool // columns that the statement sets
+	assigned assignments
 	before   []image
 	read     bool // the rows of a DELETE were read before it, even if there were none
 	after    []image
@@ -155,12 +154,11 @@ func (c *capture) open(ctx context.Context, text string) (err error) {
 	}
 	switch c.kind = kindOfStatement(text); c.kind {
 	case inserting:
-		c.assigned = func(string) bool { return true }
+		c.assigned.all = true
 	case updating:
-		c.set = assignments(c.db.Statement.Clauses)
-		c.assigned = func(column string) bool { return sets(c.set, column) }
+		set, _ := c.db.Statement.Clauses["SET"].Expression.(clause.Set) // GORM drops it afterwards
+		c.assigned = assignments{all: set == nil, set: set}
 	case deleting:
-		c.assigned = func(string) bool { return false }
 	default:
 		return failed(fmt.Errorf("a statement on table %q is neither INSERT, UPDATE nor DELETE", c.table.name))
 	}
@@ -346,7 +344,7 @@ func (c *capture) selectMatching(ctx context.Context) ([]image, error) {
 
 // setsKey reports whether an UPDATE assigns a column of the primary key.
 func (c *capture) setsKey() bool {
-	return slices.ContainsFunc(c.set, func(a clause.Assignment) bool { return slices.Contains(c.table.keys, a.Column.Name) })
+	return slices.ContainsFunc(c.assigned.set, func(a clause.Assignment) bool { return slices.Contains(c.table.keys, a.Column.Name) })
 }
 
 // finish reads the new images, if that was not done yet, and hands the changes
@@ -438,7 +436,7 @@ func (c *capture) selectUpdated(ctx context.Context) ([]image, error) {
 	moved := slices.Clone(c.before)
 	for i := range moved {
 		moved[i].args = slices.Clone(moved[i].args)
-		for _, a := range c.set {
+		for _, a := range c.assigned.set {
 			if k := slices.Index(c.table.keys, a.Column.Name); k >= 0 {
 				if !isPlain(a.Value) {
 					return nil, fmt.Errorf("an UPDATE that computes the primary key of table %q cannot be followed on this database", c.table.name)

@@ -145,7 +145,7 @@ func (w *writer) followRule(ctx context.Context, r *rule, parents []*pending, de
 			more, vars := d.beyond(t.keys, after, len(args))
 			text, bound = head+" AND "+more, append(slices.Clone(args), vars...)
 		}
-		rows, err := query(ctx, u.tx, l, nil, text+tail, bound)
+		rows, err := query(ctx, u.tx, l, assignments{}, text+tail, bound)
 		if err != nil {
 			return err
 		}
@@ -241,7 +241,7 @@ func (w *writer) owners(ctx context.Context, j *join, l *layout, rows []image, p
 		}
 		parents[key] = append(parents[key], parent)
 	}
-	found, err := j.owner.table.selectBy(ctx, d, u.tx, ol, nil, j.owner.table.keys, keys, "")
+	found, err := j.owner.table.selectBy(ctx, d, u.tx, ol, assignments{}, j.owner.table.keys, keys, "")
 	if err != nil {
 		return nil, err
 	}

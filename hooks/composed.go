@@ -67,7 +67,7 @@ func (c *capture) composable(ctx context.Context) bool {
 			return false
 		}
 	case updating:
-		if len(e.rules) > 0 || c.wantsRows() || c.set == nil || c.setsKey() || c.namesLabels() {
+		if len(e.rules) > 0 || c.wantsRows() || c.assigned.set == nil || c.setsKey() || c.namesLabels() {
 			return false
 		}
 	case deleting:
@@ -101,10 +101,10 @@ func (c *capture) isNew() bool {
 // namesLabels reports whether the event of an UPDATE shows labels of foreign
 // keys: of those it assigns, of all if it deletes or restores.
 func (c *capture) namesLabels() bool {
-	if c.layout.deleted >= 0 && c.assigned(c.layout.columns[c.layout.deleted].name) {
+	if c.layout.deleted >= 0 && c.assigned.has(c.layout.columns[c.layout.deleted].name) {
 		return len(c.table.entity.references) > 0
 	}
-	return slices.ContainsFunc(c.table.entity.references, func(r reference) bool { return c.assigned(r.field) })
+	return slices.ContainsFunc(c.table.entity.references, func(r reference) bool { return c.assigned.has(r.field) })
 }
 
 // fits reports whether PostgreSQL can compose statements on the table and writes

@@ -44,7 +44,7 @@ func (c *capture) composeText(text string, variables int) string {
 		text += " RETURNING " + list("", oldSQL)
 	}
 	s := eventSQL{layout: l, kind: c.kind, set: c.assigned, entity: c.table.entity.kind, composer: c.plugin.composer}
-	s.deletes = c.kind == updating && l.deleted >= 0 && len(c.set) == 1 && c.assigned(l.columns[l.deleted].name)
+	s.deletes = c.kind == updating && l.deleted >= 0 && len(c.assigned.set) == 1 && c.assigned.has(l.columns[l.deleted].name)
 	return "WITH audit_row AS (" + text + ")," +
 		"audit_text AS (SELECT *" + listVariables(variables) + s.texts() + " FROM audit_row)," +
 		"audit_event AS MATERIALIZED (SELECT *,COALESCE(" + s.doubt() + ",false) AS audit_doubt FROM audit_text)," +
@@ -83,8 +83,8 @@ type eventSQL struct {
 	entity   audit.EntityType
 	composer audit.TxComposer
 	kind     statementKind
-	set      func(string) bool // columns that the statement assigns
-	deletes  bool              // it is a soft delete
+	set      assignments
+	deletes  bool // it is a soft delete
 }
 
 // operation is what operationOf says; doubt tells where it would say another.
@@ -154,7 +154,7 @@ func (s *eventSQL) changes() string {
 		switch {
 		case s.kind == inserting:
 			parts = append(append(append(parts, head), after...), "'}'")
-		case s.kind == updating && s.set(c.name):
+		case s.kind == updating && s.set.has(c.name):
 			change := slices.Concat([]string{head}, before, after, []string{"'}'"})
 			parts = append(parts, "CASE WHEN "+c.differsSQL(oldSQL(i), newSQL(i), true)+" THEN "+concatSQL(change)+" END")
 		case s.kind == deleting || s.deletes:
@@ -176,8 +176,8 @@ func (s *eventSQL) doubt() string {
 	var doubts []string
 	for i := range l.columns {
 		c := &l.columns[i]
-		involved := s.kind != updating || s.deletes || s.set(c.name) || i == l.label
-		if s.kind == updating && !s.set(c.name) {
+		involved := s.kind != updating || s.deletes || s.set.has(c.name) || i == l.label
+		if s.kind == updating && !s.set.has(c.name) {
 			doubts = append(doubts, c.differsSQL(oldSQL(i), newSQL(i), false))
 		}
 		if c.doubtSQL("x") == "" || !involved {
@@ -186,7 +186,7 @@ func (s *eventSQL) doubt() string {
 		if s.kind != inserting {
 			doubts = append(doubts, c.doubtSQL(oldSQL(i)))
 		}
-		if s.kind == inserting || s.kind == updating && s.set(c.name) {
+		if s.kind == inserting || s.kind == updating && s.set.has(c.name) {
 			doubts = append(doubts, c.doubtSQL(newSQL(i)))
 		}
 	}
@@ -196,7 +196,7 @@ func (s *eventSQL) doubt() string {
 		is, _ := c.deletedSQL(newSQL(l.deleted))
 		if s.deletes {
 			doubts = append(doubts, was, "NOT ("+is+")")
-		} else if s.set(c.name) {
+		} else if s.set.has(c.name) {
 			doubts = append(doubts, "("+was+")<>("+is+")")
 		}
 	}
@@ -228,7 +228,7 @@ func (s *eventSQL) images() string {
 		for i := range s.layout.columns {
 			c := s.layout.columns[i]
 			c.name = name(i)
-			for _, e := range s.layout.dialect.selected(&c, "", s.set(s.layout.columns[i].name)) {
+			for _, e := range s.layout.dialect.selected(&c, "", s.set.has(s.layout.columns[i].name)) {
 				b.WriteString(",CASE WHEN audit_doubt THEN " + e + " END")
 			}
 		}

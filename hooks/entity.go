@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 
 	"gorm.io/gorm/clause"
@@ -278,13 +277,21 @@ func plain(c cell) string {
 	return audit.Value{JSON: c.json}.Text()
 }
 
-// assignments returns which columns an UPDATE sets, from the clause that GORM
-// builds it with; nil if they are not known, which counts as all.
-func assignments(clauses map[string]clause.Clause) clause.Set {
-	set, _ := clauses["SET"].Expression.(clause.Set)
-	return set
+// assignments are the columns that a statement sets: all if they are not known.
+// The zero value is none.
+type assignments struct {
+	all bool
+	set clause.Set
 }
 
-func sets(set clause.Set, column string) bool {
-	return set == nil || slices.ContainsFunc(set, func(a clause.Assignment) bool { return a.Column.Name == column })
+func (a assignments) has(column string) bool {
+	if a.all {
+		return true
+	}
+	for i := range a.set {
+		if a.set[i].Column.Name == column {
+			return true
+		}
+	}
+	return false
 }

@@ -100,8 +100,8 @@ func (p *Plugin) newExecutor(db, tx *gorm.DB, t *table, sql string, args []any) 
 	}
 	conn := connection(tx.Statement.ConnPool)
 	x.capture = capture{
-		ConnPool: tx.Statement.ConnPool, tx: conn, plugin: p, table: t, unit: newUnit(p, conn),
-		kind: kindOfStatement(x.write.verb), assigned: func(string) bool { return true },
+		ConnPool: tx.Statement.ConnPool, tx: conn, plugin: p, table: t, unit: newUnit(tx.Statement.Context, p, conn),
+		kind: kindOfStatement(x.write.verb), assigned: assignments{all: true},
 	}
 	if x.kind == inserting {
 		x.db = tx
@@ -220,7 +220,7 @@ func (x *executor) runReturning(ctx context.Context) (int64, error) {
 		}
 		list = strings.Join(qualified, ",")
 	}
-	met, err := query(ctx, x.tx, x.keys.layout.Load(), nil, x.text+" RETURNING "+list, x.args)
+	met, err := query(ctx, x.tx, x.keys.layout.Load(), assignments{}, x.text+" RETURNING "+list, x.args)
 	if err != nil {
 		return 0, err
 	}

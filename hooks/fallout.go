@@ -21,7 +21,7 @@ type fallout struct {
 // readFallout reads, and locks, the rows that refer to rows about to be deleted.
 func (c *capture) readFallout(ctx context.Context, t *table, l *layout, rows []image, seen seenRows) ([]*fallout, error) {
 	catalogue, err := c.plugin.constraints(ctx, c.tx)
-	if err != nil {
+	if err != nil || len(catalogue.dependents[t]) == 0 {
 		return nil, err
 	}
 	seen.fresh(t, "", rows) // they have events of their own
@@ -56,7 +56,7 @@ func (r *falloutReader) read(ctx context.Context, t *table, l *layout, rows []im
 		if f.layout, err = d.table.load(ctx, dialect, r.tx); err != nil {
 			return nil, err
 		}
-		if f.rows, err = d.table.selectBy(ctx, dialect, r.tx, f.layout, nil, d.columns, values, dialect.lock); err != nil {
+		if f.rows, err = d.table.selectBy(ctx, dialect, r.tx, f.layout, assignments{}, d.columns, values, dialect.lock); err != nil {
 			return nil, err
 		}
 		if d.removes {
@@ -142,7 +142,7 @@ func (r *falloutReader) readReferred(ctx context.Context, f *fallout, rows []ima
 		selected[i], byKey[rows[i].key] = rows[i].args, &rows[i]
 	}
 	l := t.layout.Load()
-	found, err := t.selectBy(ctx, d, r.tx, l, nil, keys, selected, "")
+	found, err := t.selectBy(ctx, d, r.tx, l, assignments{}, keys, selected, "")
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (c *capture) addChanged(ctx context.Context, f *fallout) error {
 	for i := range f.rows {
 		values[i] = f.rows[i].args
 	}
-	after, err := f.table.selectBy(ctx, c.plugin.dialect, c.tx, f.layout, nil, f.table.keys, values, c.plugin.dialect.again)
+	after, err := f.table.selectBy(ctx, c.plugin.dialect, c.tx, f.layout, assignments{}, f.table.keys, values, c.plugin.dialect.again)
 	if err != nil {
 		return err
 	}

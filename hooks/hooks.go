@@ -301,12 +301,16 @@ func (p *Plugin) capture(db *gorm.DB, t *table) {
 		return
 	}
 	stmt := db.Statement
-	c := &capture{ConnPool: stmt.ConnPool, tx: connection(stmt.ConnPool), plugin: p, db: db, table: t}
-	if c.unit = unitFrom(stmt.Context, c.tx); c.unit == nil {
-		c.unit = newUnit(p, c.tx)
-		c.unit.owner, c.unit.outer = stmt, stmt.Context
-		stmt.Context = context.WithValue(stmt.Context, unitKey{}, c.unit)
+	tx := connection(stmt.ConnPool)
+	u := unitFrom(stmt.Context, tx)
+	var c *capture
+	if u == nil {
+		u = newUnit(stmt.Context, p, tx)
+		u.owner, stmt.Context, c = stmt, u, &u.own
+	} else {
+		c = new(capture)
 	}
+	*c = capture{ConnPool: stmt.ConnPool, tx: tx, plugin: p, db: db, table: t, unit: u}
 	if p.spares {
 		c.lost = p.unrecordable(db)
 		stmt.ConnPool = spared{c}
@@ -339,12 +343,12 @@ func (p *Plugin) after(db *gorm.DB) {
 // the transaction that begin has opened.
 func (p *Plugin) write(db *gorm.DB) {
 	if u, _ := db.Statement.Context.Value(unitKey{}).(*unit); u != nil && u.owner == db.Statement {
-		db.Statement.Context = u.outer
+		db.Statement.Context = u.Context
 		u.closed = true
-		if db.Error != nil && len(u.events) > 0 && p.undone(u.outer, u.tx) {
+		if db.Error != nil && len(u.events) > 0 && p.undone(u.Context, u.tx) {
 			u.drop()
 		}
-		p.flush(u.outer, db, u)
+		p.flush(u.Context, db, u)
 	}
 	if errors.Is(db.Error, audit.ErrAuditFailed) {
 		note(db, failure, db.Error)
@@ -443,8 +447,11 @@ func (r *refusal) Unwrap() error { return r.err }
 
 // failed marks an error as one of recording; nil stays nil.
 func failed(err error) error {
+	if err == nil {
+		return nil // before r takes room
+	}
 	var r *refusal
-	if err == nil || errors.As(err, &r) {
+	if errors.As(err, &r) {
 		return err
 	}
 	if !errors.Is(err, audit.ErrAuditFailed) {

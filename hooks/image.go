@@ -28,7 +28,7 @@ type cell struct {
 // over, so that nothing is copied twice.
 type reader struct {
 	layout   *layout
-	assigned func(string) bool // nil: none
+	assigned assignments
 	dest     []any
 	scans    []scan
 
@@ -46,7 +46,7 @@ type scan struct {
 	description bool
 }
 
-func newReader(l *layout, assigned func(string) bool) *reader {
+func newReader(l *layout, assigned assignments) *reader {
 	r := &reader{layout: l, assigned: assigned, scans: make([]scan, 0, 2*len(l.columns))}
 	for i := range l.columns {
 		r.scans = append(r.scans, scan{r: r, column: i})
@@ -79,7 +79,7 @@ func (s *scan) Scan(src any) error {
 		}
 		r.arena = appendDescribed(r.arena, c.kind, text)
 		out.form = audit.FormShortened
-		out.doubtful = strings.Contains(text, " - ") && r.assigned != nil && r.assigned(c.name)
+		out.doubtful = strings.Contains(text, " - ") && r.assigned.has(c.name)
 	} else {
 		r.arena, out.form = appendCanonical(r.arena, c.kind, src)
 		for k, i := range r.layout.keys {
@@ -171,7 +171,7 @@ func scanRows(ctx context.Context, tx audit.DBTX, text string, args []any, row f
 
 // query runs a SELECT, or a statement with RETURNING, whose list is the
 // layout's, and returns the rows.
-func query(ctx context.Context, tx audit.DBTX, l *layout, assigned func(string) bool, text string, args []any) ([]image, error) {
+func query(ctx context.Context, tx audit.DBTX, l *layout, assigned assignments, text string, args []any) ([]image, error) {
 	r := newReader(l, assigned)
 	var images []image
 	err := scanRows(ctx, tx, text, args, func() { images = append(images, r.image()) }, r)
@@ -183,12 +183,8 @@ const keysPerQuery = 1000
 
 // selectBy reads the rows whose columns have one of the given values, in
 // portions. Tail follows the condition, for example to lock the rows.
-func (t *table) selectBy(ctx context.Context, d dialect, tx audit.DBTX, l *layout, assigned func(string) bool, columns []string, values [][]any, tail string) ([]image, error) {
-	list := l.lean
-	if assigned != nil {
-		list = l.listFor(assigned)
-	}
-	head := "SELECT " + list + " FROM " + d.quote(t.name) + " WHERE "
+func (t *table) selectBy(ctx context.Context, d dialect, tx audit.DBTX, l *layout, assigned assignments, columns []string, values [][]any, tail string) ([]image, error) {
+	head := "SELECT " + l.listFor(assigned) + " FROM " + d.quote(t.name) + " WHERE "
 	var images []image
 	for len(values) > 0 {
 		n := min(len(values), keysPerQuery/len(columns))

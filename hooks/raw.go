@@ -281,7 +281,7 @@ func (p *Plugin) recordOn(ctx context.Context, tx audit.DBTX, events []audit.Eve
 	if err := p.prove(ctx, tx); err != nil {
 		return failed(err)
 	}
-	u := newUnit(p, tx)
+	u := newUnit(ctx, p, tx)
 	admitted, err := p.rec.Admit(ctx, tx, events)
 	if err != nil {
 		return err

@@ -171,14 +171,14 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
 const maxWide = 64
 
 // mask has a bit for each wide column that a statement sets.
-func (l *layout) mask(assigned func(string) bool) uint64 {
+func (l *layout) mask(assigned assignments) uint64 {
 	var mask uint64
 	wide := 0
 	for i := range l.columns {
 		if !l.columns[i].wide {
 			continue
 		}
-		if assigned(l.columns[i].name) {
+		if assigned.has(l.columns[i].name) {
 			mask |= 1 << min(wide, maxWide-1)
 		}
 		wide++
@@ -216,10 +216,10 @@ func (l *layout) list(mask uint64) string {
 }
 
 // listFor is the list for a statement that sets some columns.
-func (l *layout) listFor(assigned func(string) bool) string { return l.list(l.mask(assigned)) }
+func (l *layout) listFor(assigned assignments) string { return l.list(l.mask(assigned)) }
 
 // qualified is listFor with the table's name before each column.
-func (l *layout) qualified(assigned func(string) bool) string {
+func (l *layout) qualified(assigned assignments) string {
 	var parts []string
 	l.each(l.mask(assigned), l.table, func(_ int, expressions []string) { parts = append(parts, expressions...) })
 	return strings.Join(parts, ",")

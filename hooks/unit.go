@@ -18,7 +18,12 @@ import (
 //
 // It belongs to one connection; a statement on another one that inherits the
 // context does not join it.
+//
+// It is the context of the call's statements, so that those of associations find
+// it.
 type unit struct {
+	context.Context // of the call
+
 	plugin  *Plugin
 	tx      audit.DBTX
 	events  []pending
@@ -28,7 +33,7 @@ type unit struct {
 	changes slab[audit.Change]
 
 	owner  *gorm.Statement // the call's own statement
-	outer  context.Context // its context without the unit
+	own    capture         // that of the call's own statement
 	closed bool
 }
 
@@ -53,6 +58,14 @@ type gateKey struct {
 
 type unitKey struct{}
 
+// Value implements context.Context.
+func (u *unit) Value(key any) any {
+	if key == (unitKey{}) {
+		return u
+	}
+	return u.Context.Value(key)
+}
+
 // unitFrom returns the unit of the context if it is still open and belongs to
 // the connection.
 func unitFrom(ctx context.Context, tx audit.DBTX) *unit {
@@ -63,9 +76,12 @@ func unitFrom(ctx context.Context, tx audit.DBTX) *unit {
 	return u
 }
 
-func newUnit(p *Plugin, tx audit.DBTX) *unit {
-	return &unit{plugin: p, tx: tx}
+func newUnit(ctx context.Context, p *Plugin, tx audit.DBTX) *unit {
+	return &unit{Context: ctx, plugin: p, tx: tx}
 }
+
+// String hides the values that are collected from who prints a context.
+func (u *unit) String() string { return "audit: the context of a call" }
 
 // records asks the gate, if there is one, once per workspace and type.
 func (u *unit) records(ctx context.Context, workspace string, kind audit.EntityType) (bool, error) {

@@ -14,7 +14,7 @@ import (
 // mean, and those of the new one.
 type pairList struct{ old, new string }
 
-func (l *layout) pairFor(assigned func(string) bool) pairList {
+func (l *layout) pairFor(assigned assignments) pairList {
 	mask := l.mask(assigned)
 	if p, ok := l.pairs.Load(mask); ok {
 		return p.(pairList)
@@ -47,7 +47,7 @@ func oldName(column, k int) string {
 // has none of them.
 func (c *capture) updateFrom(text string) (string, bool) {
 	stmt := c.db.Statement
-	if c.plugin.dialect.name != "postgres" || c.kind != updating || c.set == nil || c.setsKey() ||
+	if c.plugin.dialect.name != "postgres" || c.kind != updating || c.assigned.set == nil || c.setsKey() ||
 		stmt.TableExpr != nil || stmt.Table != c.layout.table || stmt.SQL.String() != text {
 		return "", false
 	}
