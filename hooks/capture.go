@@ -40,8 +40,9 @@ type capture struct {
 	before   []image
 	read     bool // the rows of a DELETE were read before it, even if there were none
 	after    []image
-	joined   bool // before and after are images of the same rows in order
-	complete bool // after is read already
+	joined   bool    // before and after are images of the same rows in order
+	one      [1]pair // room for most
+	complete bool    // after is read already
 	fallout  []*fallout
 
 	keys [][]any // of the rows that an INSERT has returned, if they are to be read again
@@ -88,7 +89,7 @@ func (c *capture) instead(ctx context.Context, text string, args []any) (sql.Res
 	if text, ok := c.updateFrom(text); ok {
 		return c.execUpdateFrom(ctx, text, args)
 	}
-	if err := c.prepare(ctx); err != nil {
+	if err := c.prepare(ctx, text, args); err != nil {
 		return nil, err
 	}
 	if c.canReturn() {
@@ -122,7 +123,7 @@ func (c *capture) insteadRows(ctx context.Context, text string, args []any) (*sq
 	} else if text != "" {
 		return c.queryComposed(ctx, text, args)
 	}
-	if err := c.prepare(ctx); err != nil {
+	if err := c.prepare(ctx, text, args); err != nil {
 		return nil, err
 	}
 	if c.kind == inserting && c.wantsRows() && !c.mayReplace() {
@@ -168,7 +169,7 @@ func (c *capture) open(ctx context.Context, text string) (err error) {
 // prepare reads what has to be known before the statement runs. Where that takes
 // the statement's own conditions, what is wrong with these shows here first, and
 // the error is the statement's.
-func (c *capture) prepare(ctx context.Context) (err error) {
+func (c *capture) prepare(ctx context.Context, text string, args []any) (err error) {
 	defer recovered(&err)
 	switch c.kind {
 	case inserting:
@@ -177,12 +178,12 @@ func (c *capture) prepare(ctx context.Context) (err error) {
 			err = failed(err)
 		}
 	case updating:
-		c.before, err = c.selectMatching(ctx)
+		c.before, err = c.readMatching(ctx, text, args)
 	case deleting:
 		if c.returnsOnExec() && !c.table.hasDependents() && !c.wantsRows() {
 			return nil
 		}
-		if c.before, err = c.selectMatching(ctx); err != nil {
+		if c.before, err = c.readMatching(ctx, text, args); err != nil {
 			return err
 		}
 		c.read = true
@@ -255,8 +256,9 @@ func (c *capture) canReturn() bool {
 // images from it, and tells GORM how many rows there were.
 func (c *capture) execReturning(ctx context.Context, text string, args []any) (_ sql.Result, err error) {
 	defer recovered(&err)
-	r := newReader(c.layout, c.assigned)
 	if c.kind == inserting {
+		r := c.layout.reader(c.assigned)
+		defer r.release()
 		err = scanRows(ctx, c.tx, text+" RETURNING "+c.returned(), args, func() { c.addReturned(r.image()) }, r, c.existedDest()...)
 	} else {
 		var images []image
@@ -298,48 +300,9 @@ func (c *capture) joinedTables() (clause.From, bool) {
 // list is the columns that the statement's images are made of.
 func (c *capture) list() string {
 	if _, joined := c.joinedTables(); joined {
-		return c.layout.qualified(c.assigned)
+		return c.layout.textsFor(c.assigned).qualified
 	}
-	return c.layout.listFor(c.assigned)
-}
-
-// selectMatching reads, and locks, the rows that an UPDATE or DELETE is going
-// to change, by the very clauses it was built from.
-func (c *capture) selectMatching(ctx context.Context) ([]image, error) {
-	stmt := c.db.Statement
-	s := &gorm.Statement{
-		DB: c.db, Clauses: stmt.Clauses, Table: stmt.Table, TableExpr: stmt.TableExpr, Schema: stmt.Schema,
-		Context: stmt.Context, Model: stmt.Model, Dest: stmt.Dest, ReflectValue: stmt.ReflectValue,
-	}
-	s.SQL.Grow(400)
-	d := c.plugin.dialect
-	lock, clauses := d.lock, []string{"WHERE"} // most have neither order nor limit in an UPDATE or DELETE
-	if d.name == "mysql" {
-		clauses = []string{"WHERE", "ORDER BY", "LIMIT"}
-	}
-	from, joined := c.joinedTables()
-	if joined {
-		_, _ = s.WriteString("SELECT " + c.list() + " FROM " + d.quote(c.table.name) + ",")
-		from.Build(s)
-		if lock != "" {
-			lock += " OF " + d.quote(c.layout.table)
-		}
-	} else {
-		_, _ = s.WriteString("SELECT " + c.list() + " FROM ")
-		s.WriteQuoted(clause.Table{Name: clause.CurrentTable})
-	}
-	_ = s.WriteByte(' ')
-	s.Build(clauses...)
-	if d.name == "postgres" && !joined {
-		// Two that lock the same rows must not wait for each other.
-		_, _ = s.WriteString(" ORDER BY " + d.list(c.table.keys))
-	}
-	_, _ = s.WriteString(lock)
-	found, err := query(ctx, c.tx, c.layout, c.assigned, s.SQL.String(), s.Vars)
-	if joined {
-		found = once(found) // a row may be joined with several
-	}
-	return found, err
+	return c.layout.textsFor(c.assigned).list
 }
 
 // setsKey reports whether an UPDATE assigns a column of the primary key.
@@ -422,7 +385,7 @@ func (c *capture) selectKeys(ctx context.Context, rows []image) ([]image, error)
 	for i := range rows {
 		values[i] = rows[i].args
 	}
-	return c.table.selectBy(ctx, c.plugin.dialect, c.tx, c.layout, c.assigned, c.table.keys, values, c.plugin.dialect.again)
+	return c.layout.selectAgain(ctx, c.tx, c.assigned, values)
 }
 
 // selectUpdated reads the rows of an UPDATE by the keys they had before it.
@@ -455,7 +418,7 @@ type pair struct{ before, after *image }
 // without having been there before was committed by somebody else between the
 // two: its old values are not known, and it must not pass for a new row.
 func (c *capture) pairs() ([]pair, error) {
-	pairs := make([]pair, 0, max(len(c.before), len(c.after)))
+	pairs := slices.Grow(c.one[:0], max(len(c.before), len(c.after)))
 	if c.joined {
 		for i := range c.before {
 			pairs = append(pairs, pair{&c.before[i], &c.after[i]})

@@ -137,7 +137,7 @@ func (w *writer) followRule(ctx context.Context, r *rule, parents []*pending, de
 		values[i] = p.args
 	}
 	condition, args := d.in([]string{r.referring()}, values, 0)
-	head := "SELECT " + l.lean + " FROM " + d.quote(t.name) + " WHERE " + condition
+	head := "SELECT " + l.lean.list + " FROM " + l.from + " WHERE " + condition
 	tail := " ORDER BY " + d.list(t.keys) + fmt.Sprintf(" LIMIT %d", eventsPerWrite)
 	for after := []any(nil); ; {
 		text, bound := head, args
@@ -241,7 +241,7 @@ func (w *writer) owners(ctx context.Context, j *join, l *layout, rows []image, p
 		}
 		parents[key] = append(parents[key], parent)
 	}
-	found, err := j.owner.table.selectBy(ctx, d, u.tx, ol, assignments{}, j.owner.table.keys, keys, "")
+	found, err := ol.selectBy(ctx, u.tx, assignments{}, j.owner.table.keys, keys, "")
 	if err != nil {
 		return nil, err
 	}

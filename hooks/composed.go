@@ -3,10 +3,8 @@ package hooks
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/google/uuid"
@@ -40,18 +38,13 @@ import (
 // whether one row is meant and which columns are assigned.
 type composed struct {
 	fits  atomic.Int32 // of tableFits: whether the table is one
-	forms sync.Map     // string to string, which is empty if there is no such form
-	count atomic.Int32
+	forms kept[string] // empty if there is no such form
 }
 
 const (
 	tableFits    = 1
 	tableMisfits = 2
 )
-
-// maxComposed bounds the forms that are kept: texts with values in them are
-// different each time.
-const maxComposed = 500
 
 // composable reports whether a statement could be composed, as far as that does
 // not depend on its text.
@@ -166,22 +159,16 @@ func (c *capture) compose(ctx context.Context, text string, args []any) (_ strin
 	if !c.composable(ctx) {
 		return "", nil, nil
 	}
-	kept, known := c.layout.composed.forms.Load(text)
-	if !known {
-		kept = c.composeText(text, len(args))
-		if c.layout.composed.count.Add(1) <= maxComposed {
-			c.layout.composed.forms.Store(text, kept)
-		}
-	}
-	if kept == "" {
+	form := c.layout.composed.forms.of(text, func() string { return c.composeText(text, len(args)) })
+	if form == "" {
 		return "", nil, nil
 	}
-	const stored = 20 // about as many as the store has
+	const stored = 25 // about as many as the store has
 	more, err := c.composeArgs(ctx, append(make([]any, 0, len(args)+ownVariables+stored), args...))
 	if err != nil || more == nil {
 		return "", nil, err
 	}
-	return kept.(string), more, nil
+	return form, more, nil
 }
 
 // composeArgs adds its variables to those of the statement; nil if the row has to
@@ -333,7 +320,9 @@ func (r *composedRow) take(rows *sql.Rows) error {
 		return err
 	}
 	c := r.capture
-	was, is := newReader(c.layout, c.assigned), newReader(c.layout, c.assigned)
+	was, is := c.layout.reader(c.assigned), c.layout.reader(c.assigned)
+	defer was.release()
+	defer is.release()
 	was.reset()
 	is.reset()
 	dest := slices.Clone(r.dest[:r.theirs+2])
@@ -390,7 +379,7 @@ func (c *capture) execComposed(ctx context.Context, text string, args []any) (_ 
 			return nil, failed(err)
 		}
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	if err := rows.Err(); err != nil { // they are closed behind the last one
 		return nil, c.composedError(err)
 	}
 	c.settled(r)

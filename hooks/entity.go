@@ -157,7 +157,11 @@ func (e *entity) change(l *layout, before, after *image, changes *slab[audit.Cha
 		called = after // from now on
 	}
 	event.Entity = audit.Entity{Type: e.kind, ID: l.id(row), Label: l.text(called, l.label, ""), Owner: l.text(row, l.owner, owner)}
-	event.Changes = changes.open()
+	likely := len(l.columns)
+	if event.Operation == audit.Updated {
+		likely = 2 // what the application sets, and when
+	}
+	event.Changes = changes.open(likely)
 	for i := range l.columns {
 		c := &l.columns[i]
 		if !c.audited {

@@ -322,8 +322,7 @@ func (x *executor) runCounting(ctx context.Context) (int64, error) {
 // reselect reads rows as the statement has left them. It locks them, because
 // under MySQL's REPEATABLE READ only that is sure to see them as they are.
 func (c *capture) reselect(ctx context.Context, keys [][]any) ([]image, error) {
-	d := c.plugin.dialect
-	return c.table.selectBy(ctx, d, c.tx, c.layout, c.assigned, c.table.keys, keys, d.lock)
+	return c.layout.selectBy(ctx, c.tx, c.assigned, c.table.keys, keys, c.plugin.dialect.lock)
 }
 
 func (x *executor) unnamed(how string, n int) error {

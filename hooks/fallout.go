@@ -56,7 +56,7 @@ func (r *falloutReader) read(ctx context.Context, t *table, l *layout, rows []im
 		if f.layout, err = d.table.load(ctx, dialect, r.tx); err != nil {
 			return nil, err
 		}
-		if f.rows, err = d.table.selectBy(ctx, dialect, r.tx, f.layout, assignments{}, d.columns, values, dialect.lock); err != nil {
+		if f.rows, err = f.layout.selectBy(ctx, r.tx, assignments{}, d.columns, values, dialect.lock); err != nil {
 			return nil, err
 		}
 		if d.removes {
@@ -142,7 +142,7 @@ func (r *falloutReader) readReferred(ctx context.Context, f *fallout, rows []ima
 		selected[i], byKey[rows[i].key] = rows[i].args, &rows[i]
 	}
 	l := t.layout.Load()
-	found, err := t.selectBy(ctx, d, r.tx, l, assignments{}, keys, selected, "")
+	found, err := l.selectBy(ctx, r.tx, assignments{}, keys, selected, "")
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (c *capture) addChanged(ctx context.Context, f *fallout) error {
 	for i := range f.rows {
 		values[i] = f.rows[i].args
 	}
-	after, err := f.table.selectBy(ctx, c.plugin.dialect, c.tx, f.layout, assignments{}, f.table.keys, values, c.plugin.dialect.again)
+	after, err := f.layout.selectAgain(ctx, c.tx, assignments{}, values)
 	if err != nil {
 		return err
 	}

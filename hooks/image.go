@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -25,18 +26,21 @@ type cell struct {
 }
 
 // reader scans rows into images. It converts a value when the driver hands it
-// over, so that nothing is copied twice.
+// over, so that nothing is copied twice. What a statement leaves of its pieces of
+// memory the next one takes: most read one row.
 type reader struct {
 	layout   *layout
 	assigned assignments
 	dest     []any
 	scans    []scan
 
-	row   image
-	cells slab[cell]
-	args  slab[any]
-	arena []byte // holds the JSON of the row at hand, and of others before it
-	from  int    // where the row at hand begins in it
+	row    image
+	twin   *reader // that reads the same rows, and each of them before
+	cells  slab[cell]
+	args   slab[any]
+	images slab[image]
+	arena  []byte // holds the JSON of the row at hand, and of others before it
+	from   int    // where the row at hand begins in it
 }
 
 // scan is the destination of one selected expression.
@@ -46,8 +50,18 @@ type scan struct {
 	description bool
 }
 
-func newReader(l *layout, assigned assignments) *reader {
-	r := &reader{layout: l, assigned: assigned, scans: make([]scan, 0, 2*len(l.columns))}
+// reader returns a reader, which is to be released.
+func (l *layout) reader(assigned assignments) *reader {
+	r, ok := l.readers.Get().(*reader)
+	if !ok {
+		r = newReader(l)
+	}
+	r.assigned = assigned
+	return r
+}
+
+func newReader(l *layout) *reader {
+	r := &reader{layout: l, scans: make([]scan, 0, 2*len(l.columns))}
 	for i := range l.columns {
 		r.scans = append(r.scans, scan{r: r, column: i})
 		if l.columns[i].wide {
@@ -59,6 +73,19 @@ func newReader(l *layout, assigned assignments) *reader {
 		r.dest[i] = &r.scans[i]
 	}
 	return r
+}
+
+// release lets a reader be used again. What it has read stays as it is. One that
+// has met large values would keep them in memory, and is dropped.
+func (r *reader) release() {
+	if cap(r.arena) > maxArena {
+		return
+	}
+	r.assigned, r.row, r.twin = assignments{}, image{}, nil
+	r.cells.rest()
+	r.args.rest()
+	r.images.rest()
+	r.layout.readers.Put(r)
 }
 
 // Scan implements sql.Scanner.
@@ -82,32 +109,58 @@ func (s *scan) Scan(src any) error {
 		out.doubtful = strings.Contains(text, " - ") && r.assigned.has(c.name)
 	} else {
 		r.arena, out.form = appendCanonical(r.arena, c.kind, src)
-		for k, i := range r.layout.keys {
-			if i == s.column {
-				r.row.args[k] = keyArg(src, c.kind)
-			}
-		}
 	}
 	out.json = r.arena[from:len(r.arena):len(r.arena)]
+	if c.key {
+		r.identify(s.column, src, out.json)
+	}
 	return nil
 }
 
-// keyArg is a value of a primary key that outlives the row it came with.
-func keyArg(src any, k kind) any {
+// identify takes in a column of the primary key. Two images of one row follow each
+// other, as a rule, and have the key in common.
+func (r *reader) identify(column int, src any, json []byte) {
+	l := r.layout
+	if len(l.keys) > 1 {
+		r.row.args[slices.Index(l.keys, column)] = keyArg(src, l.columns[column].kind, "")
+		return
+	}
+	if r.twin != nil {
+		r.row.key, r.row.args = r.twin.row.key, r.twin.row.args
+	}
+	if string(json) != r.row.key {
+		r.row.key, r.row.args = string(json), r.args.take(1)
+		r.row.args[0] = keyArg(src, l.columns[column].kind, r.row.key)
+	}
+}
+
+// keyArg is a value of a primary key that outlives the row it came with. JSON of it
+// may have the same text.
+func keyArg(src any, k kind, json string) any {
 	b, ok := src.([]byte)
+	n := len(b)
 	switch {
 	case !ok:
 		return src
 	case k == kindBytes:
-		return append([]byte(nil), b...)
+		return bytes.Clone(b)
+	case len(json) == n+2 && json[1:n+1] == string(b):
+		return json[1 : n+1]
 	}
 	return string(b)
 }
 
 // reset makes room for a row.
 func (r *reader) reset() {
-	r.row = image{cells: r.cells.take(len(r.layout.columns)), args: r.args.take(len(r.layout.keys))}
-	if expected := max(len(r.arena)-r.from, 24*len(r.layout.columns)); cap(r.arena)-len(r.arena) < expected {
+	r.row.cells = r.cells.take(len(r.layout.columns))
+	if n := len(r.layout.keys); n > 1 {
+		r.row.args = r.args.take(n)
+	}
+	expected := 24 * len(r.layout.columns)
+	if r.from < len(r.arena) {
+		expected = (len(r.arena) - r.from) * 5 / 4 // rows are much alike
+	}
+	if cap(r.arena)-len(r.arena) < expected {
 		// The first row may be the only one.
 		r.arena = make([]byte, 0, max(expected, min(2*cap(r.arena), maxArena)))
 	}
@@ -115,22 +168,14 @@ func (r *reader) reset() {
 }
 
 // maxArena bounds the bytes that rows share, for the same reason as [maxSlab].
-const maxArena = 16 << 10
+const maxArena = 8 << 10
 
 // image is the row that was scanned.
 func (r *reader) image() image {
-	r.row.key = r.layout.keyOf(r.row.cells)
-	return r.row
-}
-
-// imageOf is image for a row of which another image was read, mostly with the
-// same key.
-func (r *reader) imageOf(other *image) image {
-	if keys := r.layout.keys; len(keys) == 1 && string(r.row.cells[keys[0]].json) == other.key {
-		r.row.key = other.key
-		return r.row
+	if len(r.layout.keys) > 1 {
+		r.row.key = r.layout.keyOf(r.row.cells)
 	}
-	return r.image()
+	return r.row
 }
 
 // keyOf joins the JSON of the primary key, which no two rows share.
@@ -155,7 +200,10 @@ func scanRows(ctx context.Context, tx audit.DBTX, text string, args []any, row f
 		return err
 	}
 	defer rows.Close()
-	dest := slices.Concat(r.dest, further)
+	dest := r.dest
+	if len(further) > 0 {
+		dest = slices.Concat(r.dest, further)
+	}
 	for rows.Next() {
 		r.reset()
 		if err := rows.Scan(dest...); err != nil {
@@ -163,19 +211,17 @@ func scanRows(ctx context.Context, tx audit.DBTX, text string, args []any, row f
 		}
 		row()
 	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	return rows.Close()
+	return rows.Err() // they are closed behind the last one
 }
 
 // query runs a SELECT, or a statement with RETURNING, whose list is the
 // layout's, and returns the rows.
 func query(ctx context.Context, tx audit.DBTX, l *layout, assigned assignments, text string, args []any) ([]image, error) {
-	r := newReader(l, assigned)
-	var images []image
+	r := l.reader(assigned)
+	defer r.release()
+	images := r.images.open(1)
 	err := scanRows(ctx, tx, text, args, func() { images = append(images, r.image()) }, r)
-	return images, err
+	return r.images.keep(images), err
 }
 
 // keysPerQuery bounds the keys named in one SELECT.
@@ -183,19 +229,26 @@ const keysPerQuery = 1000
 
 // selectBy reads the rows whose columns have one of the given values, in
 // portions. Tail follows the condition, for example to lock the rows.
-func (t *table) selectBy(ctx context.Context, d dialect, tx audit.DBTX, l *layout, assigned assignments, columns []string, values [][]any, tail string) ([]image, error) {
-	head := "SELECT " + l.listFor(assigned) + " FROM " + d.quote(t.name) + " WHERE "
+func (l *layout) selectBy(ctx context.Context, tx audit.DBTX, assigned assignments, columns []string, values [][]any, tail string) ([]image, error) {
 	var images []image
 	for len(values) > 0 {
 		n := min(len(values), keysPerQuery/len(columns))
-		condition, args := d.in(columns, values[:n], 0)
-		part, err := query(ctx, tx, l, assigned, head+condition+tail, args)
+		condition, args := l.dialect.in(columns, values[:n], 0)
+		part, err := query(ctx, tx, l, assigned, "SELECT "+l.textsFor(assigned).list+" FROM "+l.from+" WHERE "+condition+tail, args)
 		if err != nil {
 			return nil, err
 		}
 		images, values = append(images, part...), values[n:]
 	}
 	return images, nil
+}
+
+// selectAgain reads rows by their primary keys, as a statement has left them.
+func (l *layout) selectAgain(ctx context.Context, tx audit.DBTX, assigned assignments, keys [][]any) ([]image, error) {
+	if len(keys) == 1 {
+		return query(ctx, tx, l, assigned, l.textsFor(assigned).again, keys[0])
+	}
+	return l.selectBy(ctx, tx, assigned, l.keyNames, keys, l.dialect.again)
 }
 
 // in is the condition that columns have one of the given values, and its

@@ -79,7 +79,7 @@ func (c *capture) selectInserted(ctx context.Context) ([]image, error) {
 }
 
 func (c *capture) selectByKeys(ctx context.Context, keys [][]any) ([]image, error) {
-	found, err := c.table.selectBy(ctx, c.plugin.dialect, c.tx, c.layout, c.assigned, c.table.keys, keys, c.plugin.dialect.again)
+	found, err := c.layout.selectAgain(ctx, c.tx, c.assigned, keys)
 	return once(found), err // a key may have been named twice
 }
 

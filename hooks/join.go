@@ -179,7 +179,7 @@ func (u *unit) addOwners(ctx context.Context, e *entity, events []pending) error
 				keys = append(keys, events[i].args)
 			}
 		}
-		rows, err := e.table.selectBy(ctx, d, u.tx, l, assignments{}, e.table.keys, keys, lock)
+		rows, err := l.selectBy(ctx, u.tx, assignments{}, e.table.keys, keys, lock)
 		if err != nil {
 			return err
 		}

@@ -83,15 +83,26 @@ type layout struct {
 	// Places of the columns with a meaning; -1 if there is none.
 	workspace, owner, label, deleted int
 
-	dialect dialect
-	table   string // without the database schema
-	lean    string // the list for SELECT if no wide column is assigned
+	dialect  dialect
+	table    string   // without the database schema
+	from     string   // quoted, with it
+	keyNames []string // of the primary key
 
-	// lists and pairs are what SELECT and UPDATE ... FROM are made of, by which
-	// wide columns are assigned; see mask.
-	lists, pairs sync.Map
+	lean  *texts   // if no wide column is assigned
+	texts sync.Map // else: uint64 to *texts, by which of them are; see mask
 
-	composed composed // forms of statements that record what they do
+	composed composed  // forms of statements that record what they do
+	readers  sync.Pool // of *reader
+}
+
+// texts are what statements are made of.
+type texts struct {
+	list      string // of columns, for SELECT or RETURNING
+	qualified string // the same with the table's name before each column
+	old       string // the same under names that nothing in SET can mean
+	again     string // the SELECT of a row that a statement has left, by its key
+
+	matching kept[matching] // by the text of an UPDATE or DELETE
 }
 
 // find returns the place of a column, or -1.
@@ -129,7 +140,7 @@ func (t *table) load(ctx context.Context, d dialect, tx audit.DBTX) (*layout, er
 
 // arrange makes the layout from the columns the database names.
 func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
-	l := &layout{index: map[string]int{}, dialect: d, table: t.name[strings.LastIndexByte(t.name, '.')+1:]}
+	l := &layout{index: map[string]int{}, dialect: d, table: t.name[strings.LastIndexByte(t.name, '.')+1:], from: d.quote(t.name), keyNames: slices.Clone(t.keys)}
 	e := t.entity
 	if e == nil {
 		e = t.join.meaning
@@ -163,7 +174,7 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
 		l.keys = append(l.keys, i)
 	}
 	l.workspace, l.owner, l.label, l.deleted = l.find(e.workspace), l.find(e.owner), l.find(e.label), l.find(e.deleted)
-	l.lean = l.list(0)
+	l.lean = l.newTexts(0)
 	return l, nil
 }
 
@@ -200,29 +211,33 @@ func (l *layout) each(mask uint64, table string, f func(i int, expressions []str
 	}
 }
 
-// list is the columns for SELECT or RETURNING.
-func (l *layout) list(mask uint64) string {
-	if mask == 0 && l.lean != "" {
+// textsFor are the texts for a statement that sets some columns.
+func (l *layout) textsFor(assigned assignments) *texts {
+	mask := l.mask(assigned)
+	if mask == 0 {
 		return l.lean
 	}
-	if list, ok := l.lists.Load(mask); ok {
-		return list.(string)
+	if t, ok := l.texts.Load(mask); ok {
+		return t.(*texts)
 	}
-	var parts []string
-	l.each(mask, "", func(_ int, expressions []string) { parts = append(parts, expressions...) })
-	list := strings.Join(parts, ",")
-	l.lists.Store(mask, list)
-	return list
+	t := l.newTexts(mask)
+	l.texts.Store(mask, t)
+	return t
 }
 
-// listFor is the list for a statement that sets some columns.
-func (l *layout) listFor(assigned assignments) string { return l.list(l.mask(assigned)) }
-
-// qualified is listFor with the table's name before each column.
-func (l *layout) qualified(assigned assignments) string {
-	var parts []string
-	l.each(l.mask(assigned), l.table, func(_ int, expressions []string) { parts = append(parts, expressions...) })
-	return strings.Join(parts, ",")
+func (l *layout) newTexts(mask uint64) *texts {
+	var list, qualified, old []string
+	l.each(mask, "", func(i int, expressions []string) {
+		list = append(list, expressions...)
+		for k, e := range expressions {
+			old = append(old, e+" AS "+oldName(i, k))
+		}
+	})
+	l.each(mask, l.table, func(_ int, expressions []string) { qualified = append(qualified, expressions...) })
+	t := &texts{list: strings.Join(list, ","), qualified: strings.Join(qualified, ","), old: strings.Join(old, ",")}
+	condition, _ := l.dialect.in(l.keyNames, [][]any{make([]any, len(l.keyNames))}, 0)
+	t.again = "SELECT " + t.list + " FROM " + l.from + " WHERE " + condition + l.dialect.again
+	return t
 }
 
 // kindOf settles what a column holds from what the database calls its type and

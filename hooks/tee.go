@@ -21,7 +21,8 @@ func (c *capture) insertReturning(ctx context.Context, text string, args []any) 
 		return nil, err // the statement's own error, as it is without us
 	}
 	defer rows.Close()
-	r := newReader(c.layout, c.assigned)
+	r := c.layout.reader(c.assigned)
+	defer r.release()
 	ours := append(r.dest, c.existedDest()...)
 	theirs, err := newTee(rows, len(ours))
 	if err != nil {

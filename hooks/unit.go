@@ -27,6 +27,7 @@ type unit struct {
 	plugin  *Plugin
 	tx      audit.DBTX
 	events  []pending
+	one     [1]pending        // room for most
 	index   map[recordKey]int // events by record, made when it is needed
 	gates   map[gateKey]bool
 	labels  map[labelKey]string
@@ -77,7 +78,9 @@ func unitFrom(ctx context.Context, tx audit.DBTX) *unit {
 }
 
 func newUnit(ctx context.Context, p *Plugin, tx audit.DBTX) *unit {
-	return &unit{Context: ctx, plugin: p, tx: tx}
+	u := &unit{Context: ctx, plugin: p, tx: tx}
+	u.events = u.one[:0]
+	return u
 }
 
 // String hides the values that are collected from who prints a context.
@@ -117,11 +120,14 @@ func (u *unit) addRow(ctx context.Context, e *entity, l *layout, p pair, cause i
 	if row == nil {
 		row = p.after
 	}
-	like := &audit.Event{} // rows of one statement have much in common
+	// Rows of one statement have much in common, and with who changes them.
+	likelyWorkspace, likelyOwner := audit.WorkspaceFrom(ctx), ""
 	if n := len(u.events); n > 0 {
-		like = &u.events[n-1].Event
+		likelyWorkspace, likelyOwner = u.events[n-1].Workspace, u.events[n-1].Entity.Owner
+	} else {
+		likelyOwner = audit.ActorFrom(ctx).ID
 	}
-	workspace, err := u.plugin.rec.Workspace(ctx, l.text(row, l.workspace, like.Workspace))
+	workspace, err := u.plugin.rec.Workspace(ctx, l.text(row, l.workspace, likelyWorkspace))
 	if err != nil {
 		return err
 	}
@@ -129,7 +135,7 @@ func (u *unit) addRow(ctx context.Context, e *entity, l *layout, p pair, cause i
 	if err != nil || !on {
 		return err
 	}
-	event, changed := e.change(l, p.before, p.after, &u.changes, like.Entity.Owner)
+	event, changed := e.change(l, p.before, p.after, &u.changes, likelyOwner)
 	if !changed {
 		return nil
 	}

@@ -9,28 +9,6 @@ import (
 	"gorm.io/gorm"
 )
 
-// pairList is what an UPDATE that gives back the old and the new row together
-// is made of: the columns of the old row under names that nothing in SET can
-// mean, and those of the new one.
-type pairList struct{ old, new string }
-
-func (l *layout) pairFor(assigned assignments) pairList {
-	mask := l.mask(assigned)
-	if p, ok := l.pairs.Load(mask); ok {
-		return p.(pairList)
-	}
-	var old, now []string
-	l.each(mask, "", func(i int, expressions []string) {
-		for k, e := range expressions {
-			old = append(old, e+" AS "+oldName(i, k))
-		}
-	})
-	l.each(mask, l.table, func(_ int, expressions []string) { now = append(now, expressions...) })
-	p := pairList{strings.Join(old, ","), strings.Join(now, ",")}
-	l.pairs.Store(mask, p)
-	return p
-}
-
 // oldName is the name of the k-th expression of a column of the old row.
 func oldName(column, k int) string {
 	return "audit_" + string("od"[k]) + strconv.Itoa(column)
@@ -55,8 +33,8 @@ func (c *capture) updateFrom(text string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	p := c.layout.pairFor(c.assigned)
-	return c.joinOld(set, where, p.old, "audit_old.*,"+p.new), true
+	t := c.layout.textsFor(c.assigned)
+	return c.joinOld(set, where, t.old, "audit_old.*,"+t.qualified), true
 }
 
 // split parts an UPDATE before its conditions; false if it is not a plain one.
@@ -97,11 +75,13 @@ func (c *capture) joinOld(set, where, old, returning string) string {
 // execUpdateFrom runs what updateFrom has made.
 func (c *capture) execUpdateFrom(ctx context.Context, text string, args []any) (_ sql.Result, err error) {
 	defer recovered(&err)
-	old, now := newReader(c.layout, c.assigned), newReader(c.layout, c.assigned)
+	old, now := c.layout.reader(c.assigned), c.layout.reader(c.assigned)
+	defer old.release()
+	defer now.release()
+	now.twin = old
 	now.reset()
 	err = scanRows(ctx, c.tx, text, args, func() {
-		was := old.image()
-		c.before, c.after = append(c.before, was), append(c.after, now.imageOf(&was))
+		c.before, c.after = append(c.before, old.image()), append(c.after, now.image())
 		now.reset()
 	}, old, now.dest...)
 	if err != nil {

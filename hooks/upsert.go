@@ -89,7 +89,7 @@ func (c *capture) selectByValues(ctx context.Context, sets [][]string, tail stri
 			}
 			images = append(images, found...)
 		}
-		found, err := c.table.selectBy(ctx, c.plugin.dialect, c.tx, c.layout, c.assigned, set, plain, tail)
+		found, err := c.layout.selectBy(ctx, c.tx, c.assigned, set, plain, tail)
 		if err != nil {
 			return nil, err
 		}
@@ -103,7 +103,7 @@ func (c *capture) selectByValues(ctx context.Context, sets [][]string, tail stri
 func (c *capture) selectComputed(ctx context.Context, set []string, row []any, at []int, tail string) ([]image, error) {
 	stmt := c.db.Statement
 	s := &gorm.Statement{DB: c.db, Clauses: map[string]clause.Clause{}, Table: stmt.Table, Schema: stmt.Schema, Context: stmt.Context}
-	_, _ = s.WriteString("SELECT " + c.layout.listFor(c.assigned) + " FROM " + c.plugin.dialect.quote(c.table.name) + " WHERE ")
+	_, _ = s.WriteString("SELECT " + c.layout.textsFor(c.assigned).list + " FROM " + c.layout.from + " WHERE ")
 	for i, j := range at {
 		if e, ok := row[j].(clause.Expr); row[j] == nil || ok && strings.EqualFold(e.SQL, "DEFAULT") {
 			return nil, nil // null meets nothing, and a default is no expression
@@ -131,7 +131,7 @@ func once(images []image) []image {
 // returned is the list of columns that an INSERT is made to return: ours and,
 // for an upsert on PostgreSQL, whether the row existed.
 func (c *capture) returned() string {
-	list := c.layout.listFor(c.assigned)
+	list := c.layout.textsFor(c.assigned).list
 	if c.tellsExisting() {
 		list += ",xmax<>0"
 	}

@@ -1,0 +1,87 @@
+package hooks
+
+import (
+	"context"
+	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// matching is the SELECT of the rows that an UPDATE or DELETE is going to change.
+type matching struct {
+	text string
+	vars int // how many of the last variables of the statement are its own
+}
+
+// readMatching reads, and locks, the rows that the statement at hand is going to
+// change. Most end in the conditions of that SELECT. All of one text do so then,
+// and the SELECT need not be built for each.
+func (c *capture) readMatching(ctx context.Context, text string, args []any) ([]image, error) {
+	m := c.layout.textsFor(c.assigned).matching.of(text, func() matching { return c.matchingOf(text, len(args)) })
+	if m.text == "" {
+		return c.selectMatching(ctx)
+	}
+	return query(ctx, c.tx, c.layout, c.assigned, m.text, args[len(args)-m.vars:])
+}
+
+// matchingOf makes the SELECT for statements of a text; none if it is not sure
+// which of their variables are those of the conditions.
+func (c *capture) matchingOf(text string, args int) matching {
+	if _, joined := c.joinedTables(); joined || strings.Count(text, "?") != args {
+		return matching{}
+	}
+	s, conditions := c.buildMatching()
+	if !strings.HasSuffix(text, conditions) || strings.Count(conditions, "?") != len(s.Vars) {
+		return matching{}
+	}
+	return matching{s.SQL.String(), len(s.Vars)}
+}
+
+// selectMatching is readMatching by the very clauses that the statement was built
+// from.
+func (c *capture) selectMatching(ctx context.Context) ([]image, error) {
+	s, _ := c.buildMatching()
+	found, err := query(ctx, c.tx, c.layout, c.assigned, s.SQL.String(), s.Vars)
+	if _, joined := c.joinedTables(); joined {
+		found = once(found) // a row may be joined with several
+	}
+	return found, err
+}
+
+// buildMatching builds the SELECT. Conditions is the part of it that GORM has
+// built the statement with.
+func (c *capture) buildMatching() (s *gorm.Statement, conditions string) {
+	stmt := c.db.Statement
+	s = &gorm.Statement{
+		DB: c.db, Clauses: stmt.Clauses, Table: stmt.Table, TableExpr: stmt.TableExpr, Schema: stmt.Schema,
+		Context: stmt.Context, Model: stmt.Model, Dest: stmt.Dest, ReflectValue: stmt.ReflectValue,
+	}
+	s.SQL.Grow(400)
+	d := c.plugin.dialect
+	lock, clauses := d.lock, []string{"WHERE"} // most have neither order nor limit in an UPDATE or DELETE
+	if d.name == "mysql" {
+		clauses = []string{"WHERE", "ORDER BY", "LIMIT"}
+	}
+	from, joined := c.joinedTables()
+	if joined {
+		_, _ = s.WriteString("SELECT " + c.list() + " FROM " + c.layout.from + ",")
+		from.Build(s)
+		if lock != "" {
+			lock += " OF " + d.quote(c.layout.table)
+		}
+	} else {
+		_, _ = s.WriteString("SELECT " + c.list() + " FROM ")
+		s.WriteQuoted(clause.Table{Name: clause.CurrentTable})
+	}
+	_ = s.WriteByte(' ')
+	head := s.SQL.Len()
+	s.Build(clauses...)
+	conditions = s.SQL.String()[head:]
+	if d.name == "postgres" && !joined {
+		// Two that lock the same rows must not wait for each other.
+		_, _ = s.WriteString(" ORDER BY " + d.list(c.table.keys))
+	}
+	_, _ = s.WriteString(lock)
+	return s, conditions
+}
