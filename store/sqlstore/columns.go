@@ -32,6 +32,7 @@ const maxName = audit.MaxIDBytes
 // encoder makes variables of events, a row after the other.
 type encoder struct {
 	dialect Dialect
+	words   *words
 	args    []any
 
 	cause, set known // those of the row before
@@ -50,23 +51,25 @@ func (r *encoder) add(e *audit.Event) error {
 			return fmt.Errorf("%w: event %s has an id, type or workspace of %d bytes, more than %d; audit.Recorder shortens them", audit.ErrInvalidEvent, e.ID, len(name), maxName)
 		}
 	}
-	r.args = append(r.args, r.dialect.uuid(&e.ID))
-	r.args = append(r.args, e.Time.UnixMicro())
-	r.text(e.Workspace)
-	r.text(string(cmp.Or(e.Actor.Kind, audit.KindUser)))
-	r.text(e.Actor.ID)
+	id := r.dialect.uuid(&e.ID)
+	if r.set.arg == nil {
+		r.set = known{e.ID, id} // as hooks choose a change set
+	}
+	r.args = append(r.args, id, e.Time.UnixMicro(), r.words.of(e.Workspace), r.words.of(string(cmp.Or(e.Actor.Kind, audit.KindUser))))
+	actor := r.text(e.Actor.ID)
 	r.optional(e.Actor.Name)
 	r.optional(string(e.Initiator.Kind))
 	r.optional(e.Initiator.ID)
 	r.optional(e.Initiator.Name)
-	r.text(string(e.Operation))
-	r.text(string(e.Origin))
-	r.text(string(e.Entity.Type))
+	r.args = append(r.args, r.words.of(string(e.Operation)), r.words.of(string(e.Origin)), r.words.of(string(e.Entity.Type)))
 	r.text(e.Entity.ID)
 	r.optional(e.Entity.Label)
-	r.text(e.Entity.Owner)
-	r.text(string(e.Ownership))
-	r.args = append(r.args, nil) // changes
+	if e.Entity.Owner == e.Actor.ID {
+		r.args = append(r.args, actor)
+	} else {
+		r.text(e.Entity.Owner)
+	}
+	r.args = append(r.args, r.words.of(string(e.Ownership)), nil) // the changes follow
 	r.shared(&r.cause, &e.Cause)
 	r.args = append(r.args, flag(e.Derived))
 	r.shared(&r.set, &e.ChangeSet)
@@ -78,16 +81,19 @@ func (r *encoder) add(e *audit.Event) error {
 	return nil
 }
 
-// text appends s. Most columns are alike in the events of one statement, so
-// the row before often has the same text, already in an interface.
-func (r *encoder) text(s string) {
+// text appends s and returns it as a variable. Most columns are alike in the
+// events of one statement, so the row before often has the same text, already in
+// an interface.
+func (r *encoder) text(s string) any {
+	var v any
 	if above := len(r.args) - len(columns); above >= 0 {
-		if same, ok := r.args[above].(string); ok && same == s {
-			r.args = append(r.args, r.args[above])
-			return
-		}
+		v = r.args[above]
 	}
-	r.args = append(r.args, s)
+	if same, ok := v.(string); !ok || same != s {
+		v = s
+	}
+	r.args = append(r.args, v)
+	return v
 }
 
 // optional appends s, or NULL if it is empty.
@@ -103,9 +109,9 @@ func (r *encoder) optional(s string) {
 // it is zero.
 func (r *encoder) shared(k *known, id *uuid.UUID) {
 	switch {
-	case k.id == *id:
 	case *id == uuid.Nil:
 		*k = known{}
+	case k.id == *id:
 	default:
 		*k = known{*id, r.dialect.uuid(id)}
 	}

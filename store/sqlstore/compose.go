@@ -70,12 +70,13 @@ var given = func() (places []int) {
 func (s *Store) ComposeArgs(args []any, e audit.Event) ([]any, error) {
 	e.Workspace, e.Operation, e.Origin, e.Ownership = "", "", "", "" // as the rest is empty already
 	e.Entity = audit.Entity{Type: e.Entity.Type}
-	row := encoder{dialect: s.names.dialect, args: make([]any, 0, len(columns))}
+	row, from := encoder{dialect: s.names.dialect, words: &s.words, args: args}, len(args)
 	if err := row.add(&e); err != nil {
 		return nil, err
 	}
+	args = row.args[:from]
 	for _, i := range given {
-		args = append(args, s.sql.encoded(i, row.args[i]))
+		args = append(args, s.sql.encoded(i, row.args[from+i]))
 	}
 	return args, nil
 }

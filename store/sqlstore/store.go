@@ -17,6 +17,7 @@ type Store struct {
 	db    *sql.DB
 	names names
 	sql   insert
+	words words
 	// buffers are for the JSON of a statement's changes.
 	buffers sync.Pool
 	// engine tells whether SQLite's joins texts, once it has been asked.
@@ -56,6 +57,9 @@ func (s *Store) Append(ctx context.Context, events []audit.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
+	if len(events) == 1 {
+		return s.appendOne(ctx, s.db, &events[0])
+	}
 	rows, err := s.encode(events)
 	if err != nil {
 		return err
@@ -80,6 +84,9 @@ func (s *Store) Append(ctx context.Context, events []audit.Event) error {
 // AppendTx implements [audit.TxStore]. It runs one statement per 1,000 events
 // or 1 MiB of changes, on SQLite one per 400 variables.
 func (s *Store) AppendTx(ctx context.Context, tx audit.DBTX, events []audit.Event) error {
+	if len(events) == 1 {
+		return s.appendOne(ctx, tx, &events[0])
+	}
 	for len(events) > 0 {
 		rows, err := s.encode(events)
 		if err != nil {
@@ -93,13 +100,30 @@ func (s *Store) AppendTx(ctx context.Context, tx audit.DBTX, events []audit.Even
 	return nil
 }
 
+// appendOne is AppendTx of one event, of which most writes have no more.
+func (s *Store) appendOne(ctx context.Context, tx audit.DBTX, event *audit.Event) error {
+	e := encoder{dialect: s.names.dialect, words: &s.words, args: make([]any, 0, len(columns))}
+	if err := e.add(event); err != nil {
+		return err
+	}
+	buf := s.buffers.Get().(*[]byte)
+	*buf = audit.AppendChanges((*buf)[:0], event.Changes)
+	e.args[changesColumn] = string(*buf)
+	s.buffers.Put(buf)
+	_, err := tx.ExecContext(ctx, s.sql.one, e.args...)
+	if err != nil {
+		return s.appendError(err)
+	}
+	return nil
+}
+
 // encode makes rows of as many of the first events as one statement may hold.
 // All their changes are one string, of which each row has a part.
 func (s *Store) encode(events []audit.Event) ([][]any, error) {
 	n := min(len(events), maxRows)
 	buf := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buf)
-	e := encoder{dialect: s.names.dialect, args: make([]any, 0, n*len(columns))}
+	e := encoder{dialect: s.names.dialect, words: &s.words, args: make([]any, 0, n*len(columns))}
 	ends := make([]int, 0, n)
 	*buf = (*buf)[:0]
 	for i := range events[:n] {
