@@ -55,13 +55,17 @@ func (r *encoder) add(e *audit.Event) error {
 	if r.set.arg == nil {
 		r.set = known{e.ID, id} // as hooks choose a change set
 	}
-	r.args = append(r.args, id, e.Time.UnixMicro(), r.words.of(e.Workspace), r.words.of(string(cmp.Or(e.Actor.Kind, audit.KindUser))))
+	r.args = append(r.args, id, e.Time.UnixMicro())
+	r.word(e.Workspace)
+	r.word(string(cmp.Or(e.Actor.Kind, audit.KindUser)))
 	actor := r.text(e.Actor.ID)
 	r.optional(e.Actor.Name)
 	r.optional(string(e.Initiator.Kind))
 	r.optional(e.Initiator.ID)
 	r.optional(e.Initiator.Name)
-	r.args = append(r.args, r.words.of(string(e.Operation)), r.words.of(string(e.Origin)), r.words.of(string(e.Entity.Type)))
+	r.word(string(e.Operation))
+	r.word(string(e.Origin))
+	r.word(string(e.Entity.Type))
 	r.text(e.Entity.ID)
 	r.optional(e.Entity.Label)
 	if e.Entity.Owner == e.Actor.ID {
@@ -69,7 +73,8 @@ func (r *encoder) add(e *audit.Event) error {
 	} else {
 		r.text(e.Entity.Owner)
 	}
-	r.args = append(r.args, r.words.of(string(e.Ownership)), nil) // the changes follow
+	r.word(string(e.Ownership))
+	r.args = append(r.args, nil) // changes
 	r.shared(&r.cause, &e.Cause)
 	r.args = append(r.args, flag(e.Derived))
 	r.shared(&r.set, &e.ChangeSet)
@@ -85,15 +90,31 @@ func (r *encoder) add(e *audit.Event) error {
 // events of one statement, so the row before often has the same text, already in
 // an interface.
 func (r *encoder) text(s string) any {
-	var v any
-	if above := len(r.args) - len(columns); above >= 0 {
-		v = r.args[above]
-	}
-	if same, ok := v.(string); !ok || same != s {
+	v, same := r.above(s)
+	if !same {
 		v = s
 	}
 	r.args = append(r.args, v)
 	return v
+}
+
+// word is text for what the events of other statements have, too.
+func (r *encoder) word(s string) {
+	v, same := r.above(s)
+	if !same {
+		v = r.words.of(s)
+	}
+	r.args = append(r.args, v)
+}
+
+// above is what the row before has in the next column, if that is s.
+func (r *encoder) above(s string) (v any, same bool) {
+	at := len(r.args) - len(columns)
+	if at < 0 {
+		return nil, false
+	}
+	text, ok := r.args[at].(string)
+	return r.args[at], ok && text == s
 }
 
 // optional appends s, or NULL if it is empty.
