@@ -118,10 +118,23 @@ func appendText(b []byte, k kind, v []byte) ([]byte, audit.Form) {
 			return compact, audit.FormPlain
 		}
 	}
-	if !utf8.Valid(v) {
+	switch {
+	case isPlainText(v): // without making a string of it
+		return append(append(append(b, '"'), v...), '"'), audit.FormPlain
+	case !utf8.Valid(v):
 		return appendBase64(b, v), audit.FormBase64
 	}
 	return audit.AppendJSONString(b, string(v)), audit.FormPlain
+}
+
+// isPlainText reports whether a text stands in JSON as it is.
+func isPlainText(v []byte) bool {
+	for _, c := range v {
+		if c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 func appendBase64(b, v []byte) []byte {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/google/uuid"
@@ -39,6 +40,7 @@ import (
 type composed struct {
 	fits  atomic.Int32 // of tableFits: whether the table is one
 	forms kept[string] // empty if there is no such form
+	rows  sync.Pool    // of *composedRow
 }
 
 const (
@@ -204,11 +206,11 @@ func (c *capture) composeArgs(ctx context.Context, args []any) ([]any, error) {
 	if err := (&writer{unit: c.unit}).stamp(ctx, events); err != nil {
 		return nil, err
 	}
-	var bound any
+	given, bound := any(workspace), any(nil)
 	if only {
-		bound = workspace
+		bound = given
 	}
-	args = append(args, workspace, bound, self, string(event.Origin), string(audit.OriginFrom(ctx)), event.Time.UnixMicro())
+	args = append(args, given, bound, self, string(event.Origin), string(audit.OriginFrom(ctx)), event.Time.UnixMicro())
 	return p.composer.ComposeArgs(args, *event)
 }
 
@@ -294,14 +296,26 @@ type composedRow struct {
 }
 
 // newComposedRow makes room for an answer, which has images only if it is
-// doubtful.
+// doubtful. It is to be released.
 func (c *capture) newComposedRow(images int) *composedRow {
-	r := &composedRow{capture: c}
-	r.dest = append(make([]any, 0, images+2), &r.doubtful, &r.written)
+	r, ok := c.layout.composed.rows.Get().(*composedRow)
+	if !ok {
+		r = &composedRow{}
+	}
+	r.capture = c
+	r.dest = append(slices.Grow(r.dest, images+2), &r.doubtful, &r.written)
 	for range images {
 		r.dest = append(r.dest, nothing{})
 	}
 	return r
+}
+
+// release lets the room be used again.
+func (r *composedRow) release() {
+	dest, rows := r.dest, &r.capture.layout.composed.rows
+	clear(dest)
+	*r = composedRow{dest: dest[:0]}
+	rows.Put(r)
 }
 
 // nothing takes a value that is not needed.
@@ -374,6 +388,7 @@ func (c *capture) execComposed(ctx context.Context, text string, args []any) (_ 
 	}
 	defer rows.Close()
 	r, n := c.newComposedRow(c.images()), 0
+	defer r.release()
 	for ; rows.Next(); n++ {
 		if err := r.take(rows); err != nil {
 			return nil, failed(err)
@@ -395,6 +410,7 @@ func (c *capture) queryComposed(ctx context.Context, text string, args []any) (_
 	}
 	defer rows.Close()
 	r := c.newComposedRow(c.images())
+	defer r.release()
 	theirs, err := newTee(rows, len(r.dest))
 	if err != nil {
 		return nil, failed(err)

@@ -75,13 +75,14 @@ func newReader(l *layout) *reader {
 	return r
 }
 
-// release lets a reader be used again. What it has read stays as it is. One that
-// has met large values would keep them in memory, and is dropped.
+// release lets a reader be used again, often for the same row as a statement has
+// left it. What it has read stays as it is. One that has met large values would
+// keep them in memory, and is dropped.
 func (r *reader) release() {
 	if cap(r.arena) > maxArena {
 		return
 	}
-	r.assigned, r.row, r.twin = assignments{}, image{}, nil
+	r.assigned, r.row.cells, r.twin = assignments{}, nil, nil
 	r.cells.rest()
 	r.args.rest()
 	r.images.rest()
