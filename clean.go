@@ -50,7 +50,7 @@ func cleanActor(a Actor) Actor {
 // cleanText makes s valid UTF-8 without NUL, which PostgreSQL cannot store, and
 // cuts it to at most limit bytes with an ellipsis.
 func cleanText(s string, limit int) string {
-	if len(s) <= limit && storable(s) {
+	if s == "" || len(s) <= limit && storable(s) {
 		return s
 	}
 	// What is replaced may grow, so that is done before the cut.
@@ -71,7 +71,7 @@ func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s
 // cleanID is cleanText for what is compared: a text that has to be changed ends
 // in a digest of the original, so that two of them stay two.
 func cleanID(s string) string {
-	if len(s) <= MaxIDBytes && storable(s) {
+	if s == "" || len(s) <= MaxIDBytes && storable(s) {
 		return s
 	}
 	digest := sha256.Sum256([]byte(s))

@@ -171,14 +171,14 @@ func (e *entity) change(l *layout, before, after *image, changes *slab[audit.Cha
 		if !changed && event.Operation == audit.Updated {
 			continue
 		}
-		ch := audit.Change{Field: c.name}
+		event.Changes = append(event.Changes, audit.Change{Field: c.name})
+		ch := &event.Changes[len(event.Changes)-1]
 		if before != nil && (changed || event.Operation != audit.Restored) {
 			ch.Before = valueOf(c, before.cells[i])
 		}
 		if after != nil && (changed || event.Operation != audit.Deleted) {
 			ch.After = valueOf(c, after.cells[i])
 		}
-		event.Changes = append(event.Changes, ch)
 	}
 	event.Changes = changes.keep(event.Changes)
 	return event, len(event.Changes) > 0

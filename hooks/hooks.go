@@ -334,9 +334,10 @@ func (p *Plugin) after(db *gorm.DB) {
 	}
 	if p.spares {
 		p.fail(db, c.finishOrLose(db.Statement.Context, finish))
-		return
+	} else {
+		p.fail(db, finish(db.Statement.Context))
 	}
-	p.fail(db, finish(db.Statement.Context))
+	c.before, c.after, c.fallout = nil, nil, nil // the unit keeps the capture while associations are saved
 }
 
 // write writes the events of a call once its associations are saved, and ends

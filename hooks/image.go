@@ -119,7 +119,8 @@ func (s *scan) Scan(src any) error {
 }
 
 // identify takes in a column of the primary key. Two images of one row follow each
-// other, as a rule, and have the key in common.
+// other, as a rule, and have the key in common: both what it is in JSON, which
+// might be that of another key, too, and what the driver gave.
 func (r *reader) identify(column int, src any, json []byte) {
 	l := r.layout
 	if len(l.keys) > 1 {
@@ -129,10 +130,23 @@ func (r *reader) identify(column int, src any, json []byte) {
 	if r.twin != nil {
 		r.row.key, r.row.args = r.twin.row.key, r.twin.row.args
 	}
-	if string(json) != r.row.key {
+	if string(json) != r.row.key || !isArg(r.row.args[0], src) {
 		r.row.key, r.row.args = string(json), r.args.take(1)
 		r.row.args[0] = keyArg(src, l.columns[column].kind, r.row.key)
 	}
+}
+
+// isArg reports whether keyArg has made arg of such a value; false if that is not
+// easily told.
+func isArg(arg, src any) bool {
+	switch v := src.(type) {
+	case []byte:
+		text, ok := arg.(string)
+		return ok && text == string(v)
+	case string, int64:
+		return arg == src
+	}
+	return false
 }
 
 // keyArg is a value of a primary key that outlives the row it came with. JSON of it
