@@ -26,6 +26,9 @@ type reference struct {
 func newReference(field, key string, parent *schema.Schema, registered map[string]*table) (reference, bool) {
 	e := meaningOf(parent, registered)
 	r := reference{field: field, table: parent.Table, key: key, label: e.label}
+	if t := registered[parent.Table]; t != nil {
+		t.referred.Store(true)
+	}
 	return r, r.label != "" && !e.redacts(r.label) && !e.redacts(key)
 }
 

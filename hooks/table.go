@@ -28,6 +28,7 @@ type table struct {
 	layout     atomic.Pointer[layout]
 	indexes    atomic.Pointer[[][]string] // unique ones; see uniqueIndexes
 	dependents atomic.Bool                // the database changes other rows when one of it is deleted
+	referred   atomic.Bool                // others show the labels of its rows
 }
 
 // newTable returns the table of a parsed model.

@@ -140,7 +140,7 @@ func (u *unit) addRow(ctx context.Context, e *entity, l *layout, p pair, cause i
 		return nil
 	}
 	event.Workspace = workspace
-	if p.after == nil && event.Entity.Label != "" && len(e.table.keys) == 1 {
+	if p.after == nil && event.Entity.Label != "" && e.table.referred.Load() && len(e.table.keys) == 1 {
 		// Nobody can look it up any more.
 		u.know(labelKey{e.table.name, e.table.keys[0], row.key}, event.Entity.Label)
 	}
