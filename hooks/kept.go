@@ -11,8 +11,12 @@ type kept[T any] struct {
 	count atomic.Int32
 }
 
-// maxKept bounds what is kept: texts with values in them are different each time.
-const maxKept = 500
+// What is kept is bounded: texts with values in them are different each time, and
+// very long ones seldom come again.
+const (
+	maxKept      = 500
+	maxKeptBytes = 16 << 10 // of a text
+)
 
 // of returns what was made of a text, and makes it the first time.
 func (k *kept[T]) of(text string, make func() T) T {
@@ -20,7 +24,7 @@ func (k *kept[T]) of(text string, make func() T) T {
 		return have.(T)
 	}
 	made := make()
-	if k.count.Load() < maxKept && k.count.Add(1) <= maxKept {
+	if len(text) <= maxKeptBytes && k.count.Load() < maxKept && k.count.Add(1) <= maxKept {
 		k.made.Store(text, made)
 	}
 	return made

@@ -3,6 +3,7 @@ package dbtest
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -73,6 +74,23 @@ func edges() []operation {
 				l := Label{ID: 91, Name: "a"}
 				return errors.Join(tx.Create(&l).Error, tx.Model(&l).Update("name", "b").Error, tx.Delete(&l).Error)
 			}))
+		}},
+		{name: "statements of one text that meet different rows", run: func(db *gorm.DB) outcome {
+			var err error
+			for id := range 3 {
+				err = errors.Join(err, db.Model(&Label{}).Where("name <> ? AND id = ?", "none", id+1).Update("name", strconv.Itoa(id)).Error)
+			}
+			for id := range 3 {
+				err = errors.Join(err, db.Where("id = ?", id+1).Delete(&Label{}).Error)
+			}
+			return failed(err)
+		}},
+		{name: "update under a condition with a question mark of its own", run: func(db *gorm.DB) outcome {
+			var err error
+			for id := range 2 {
+				err = errors.Join(err, db.Model(&Label{}).Where("id = ? AND name <> '?'", id+1).Update("name", strconv.Itoa(id)).Error)
+			}
+			return failed(err)
 		}},
 		{name: "delete and create with the same key", run: func(db *gorm.DB) outcome {
 			return failed(db.Transaction(func(tx *gorm.DB) error {
