@@ -107,7 +107,7 @@ func (s *Store) appendOne(ctx context.Context, tx audit.DBTX, event *audit.Event
 		return err
 	}
 	buf := s.buffers.Get().(*[]byte)
-	*buf = audit.AppendChanges((*buf)[:0], event.Changes)
+	*buf = audit.AppendStored((*buf)[:0], event.Changes)
 	e.args[changesColumn] = string(*buf)
 	s.buffers.Put(buf)
 	_, err := tx.ExecContext(ctx, s.sql.one, e.args...)
