@@ -57,9 +57,10 @@ func (r relation) full() string {
 }
 
 // The catalogues of the databases: child and parent, each with schema and whether
-// it needs none; then one constraint's action, and a row for each column.
+// it needs none, which PostgreSQL does not know of a table that was dropped just
+// now; then one constraint's action, and a row for each column.
 var foreignKeyQueries = map[string]string{
-	"postgres": `SELECT cn.nspname, c.relname, pg_catalog.pg_table_is_visible(c.oid), pn.nspname, p.relname, pg_catalog.pg_table_is_visible(p.oid),
+	"postgres": `SELECT cn.nspname, c.relname, COALESCE(pg_catalog.pg_table_is_visible(c.oid), false), pn.nspname, p.relname, COALESCE(pg_catalog.pg_table_is_visible(p.oid), false),
 	k.oid::text, CASE k.confdeltype WHEN 'c' THEN 'CASCADE' ELSE 'SET' END, ca.attname, pa.attname
 FROM pg_catalog.pg_constraint k
 JOIN pg_catalog.pg_class c ON c.oid=k.conrelid JOIN pg_catalog.pg_namespace cn ON cn.oid=c.relnamespace
