@@ -248,7 +248,10 @@ func csvColumns(people, programs []csvColumn) []csvColumn {
 				return b
 			}
 			t := r.event.Time.In(r.location)
-			return t.AppendFormat(appendTime(b, t, ' '), "-07:00")
+			if b = appendTime(b, t, ' '); r.location == time.UTC {
+				return append(b, "+00:00"...)
+			}
+			return t.AppendFormat(b, "-07:00")
 		}},
 		visible("Author", func(r *csvRow) string { return r.event.Actor.String() }),
 		visible("Action", func(r *csvRow) string { return r.label }),
@@ -265,7 +268,10 @@ func csvColumns(people, programs []csvColumn) []csvColumn {
 				return b
 			}
 			t := r.event.Time.UTC()
-			return t.AppendFormat(appendTime(b, t, 'T'), ".000000Z")
+			b = append(appendTime(b, t, 'T'), '.')
+			micros := t.Nanosecond() / 1000
+			b = appendTwo(appendTwo(appendTwo(b, micros/10000), micros/100%100), micros%100)
+			return append(b, 'Z')
 		}},
 		text("workspace", func(r *csvRow) string { return r.event.Workspace }),
 		text("actor_kind", func(r *csvRow) string { return string(r.event.Actor.Kind) }),

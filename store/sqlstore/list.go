@@ -55,11 +55,9 @@ func (s *Store) list(ctx context.Context, tx audit.DBTX, sel selection, f audit.
 	var found []audit.Event
 	fetch := limit
 	for {
-		b := batch{columns: s.names.dialect.oneByOne(), f: f, from: from, found: found, most: limit}
-		if b.joined = joined; joined {
-			b.columns = s.names.dialect.joined()
-		}
-		n, err := b.fetch(ctx, tx, sel, fetch)
+		b := batch{joined: joined, f: f, from: from, found: found, most: limit}
+		text, args := sel(s.names.dialect.form(joined), f, from, fetch)
+		n, err := b.fetch(ctx, tx, text, args)
 		if errors.Is(err, errAmbiguous) {
 			joined = false
 			continue
@@ -76,34 +74,32 @@ func (s *Store) list(ctx context.Context, tx audit.DBTX, sel selection, f audit.
 
 // batch are rows that are read by one statement.
 type batch struct {
-	columns string
-	joined  bool
-	f       audit.Filter
-	from    audit.Position // where it begins, and then where it ended
-	found   []audit.Event  // of those that match, as many as are wanted
-	most    int
+	joined bool
+	f      audit.Filter
+	from   audit.Position // where it ended
+	found  []audit.Event  // of those that match, as many as are wanted
+	most   int
 }
 
-// fetch reads up to limit rows and returns their number.
-func (b *batch) fetch(ctx context.Context, tx audit.DBTX, sel selection, limit int) (n int, err error) {
-	text, args := sel(b.columns, b.f, b.from, limit)
+// fetch reads the rows and returns their number.
+func (b *batch) fetch(ctx context.Context, tx audit.DBTX, text string, args []any) (n int, err error) {
 	rows, err := tx.QueryContext(ctx, text, args...)
 	if err != nil {
 		return 0, err
 	}
 	defer rows.Close()
-	names, err := rows.Columns()
+	row, err := newScanner(rows, b.joined)
 	if err != nil {
 		return 0, err
 	}
-	for row := newScanner(b.joined, len(names)); rows.Next(); n++ {
-		e, err := row.scan(rows, b.joined)
+	for ; rows.Next(); n++ {
+		e, err := row.scan(rows)
 		if err != nil {
 			return 0, err
 		}
 		b.from = e.Position()
 		if b.found == nil {
-			b.found = make([]audit.Event, 0, min(limit, b.most, 512))
+			b.found = make([]audit.Event, 0, min(b.most, 512))
 		}
 		if len(b.found) < b.most && b.f.Matches(*e) {
 			b.found = append(b.found, *e)

@@ -14,7 +14,7 @@ import (
 
 // selectEvents is the statement that reads columns of the events after a
 // position, newest first. It finds every event that the filter matches, and may
-// find a few others; see [Store.ListTx].
+// find a few others; see [Store.ListTx]. A limit of 0 is none.
 func (n names) selectEvents(columns string, f audit.Filter, after audit.Position, limit int) (string, []any) {
 	return n.selectWay(older, columns, f, after, limit)
 }
@@ -48,12 +48,17 @@ func (n names) selectParts(w way, columns string, parts []audit.Filter, from aud
 	q := query{dialect: n.dialect}
 	// The limit is no variable: planners of prepared statements would not know
 	// that it is small.
-	page := " ORDER BY time " + w.order + ", id " + w.order + " LIMIT " + strconv.Itoa(limit)
-	if n.dialect.ranged(parts[0], from) {
-		page = " ORDER BY workspace " + w.order + "," + strings.TrimPrefix(page, " ORDER BY")
+	by := ""
+	if len(parts) > 1 { // what is merged is ordered by columns that are read
+		by, columns = "by_", columns+", workspace AS by_workspace, time AS by_time, id AS by_id"
 	}
-	if len(parts) > 1 {
-		columns += ", workspace, time, id" // what is merged is ordered by columns that are read
+	page := " ORDER BY "
+	if n.dialect.ranged(parts[0], from) {
+		page += by + "workspace " + w.order + ", "
+	}
+	page += by + "time " + w.order + ", " + by + "id " + w.order
+	if limit > 0 {
+		page += " LIMIT " + strconv.Itoa(limit)
 	}
 	for i, f := range parts {
 		if i > 0 {

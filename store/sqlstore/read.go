@@ -20,7 +20,7 @@ import (
 // then the columns are read one by one.
 
 // between stands between columns. The last one has none: it is JSON.
-const between = "\x1f"
+const between = '\x1f'
 
 // errAmbiguous is returned for a row that cannot be taken apart.
 var errAmbiguous = errors.New("a value holds the character that stands between columns")
@@ -80,7 +80,15 @@ func (d Dialect) oneByOne() string {
 }
 
 // joined is what is selected of a row to read it as one text.
-func (d Dialect) joined() string { return "concat_ws('" + between + "', " + d.oneByOne() + ")" }
+func (d Dialect) joined() string { return "concat_ws('" + string(between) + "', " + d.oneByOne() + ")" }
+
+// form is what is selected of a row.
+func (d Dialect) form(joined bool) string {
+	if joined {
+		return d.joined()
+	}
+	return d.oneByOne()
+}
 
 // joins reports whether the database can join texts, as SQLite can from 3.44 on.
 func (s *Store) joins(ctx context.Context, tx audit.DBTX) (bool, error) {
@@ -103,16 +111,21 @@ func (s *Store) joins(ctx context.Context, tx audit.DBTX) (bool, error) {
 
 // scanner reads events from rows.
 type scanner struct {
-	event audit.Event
-	texts [len(readColumns)]string
-	row   nullable
-	dest  []any
+	event  audit.Event
+	joined bool
+	texts  [len(readColumns)]string
+	row    nullable
+	dest   []any
 }
 
-// newScanner returns a scanner of rows with so many columns, of which it passes
-// over those that are there to be ordered by.
-func newScanner(joined bool, columns int) *scanner {
-	s := &scanner{dest: make([]any, columns)}
+// newScanner returns a scanner that passes over the columns that are there to be
+// ordered by.
+func newScanner(rows *sql.Rows, joined bool) (*scanner, error) {
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	s := &scanner{joined: joined, dest: make([]any, len(columns))}
 	for i := range s.dest {
 		switch {
 		case joined && i == 0:
@@ -123,7 +136,7 @@ func newScanner(joined bool, columns int) *scanner {
 			s.dest[i] = new(sql.RawBytes)
 		}
 	}
-	return s
+	return s, nil
 }
 
 // nullable is a text that is empty if it is NULL, which database/sql reads
@@ -148,11 +161,11 @@ func (t *nullable) Scan(src any) error {
 }
 
 // scan reads the row at hand. The event is good until the next one is read.
-func (s *scanner) scan(row *sql.Rows, joined bool) (*audit.Event, error) {
+func (s *scanner) scan(row *sql.Rows) (*audit.Event, error) {
 	if err := row.Scan(s.dest...); err != nil {
 		return nil, err
 	}
-	if joined && !s.split(string(s.row)) {
+	if s.joined && !s.split(string(s.row)) {
 		return nil, errAmbiguous
 	}
 	if err := s.parse(); err != nil {
@@ -163,13 +176,16 @@ func (s *scanner) scan(row *sql.Rows, joined bool) (*audit.Event, error) {
 
 // split takes a row apart.
 func (s *scanner) split(row string) bool {
-	if strings.Count(row, between) != len(s.texts)-1 {
-		return false
+	last := len(s.texts) - 1
+	for i := range last {
+		end := strings.IndexByte(row, between)
+		if end < 0 {
+			return false
+		}
+		s.texts[i], row = row[:end], row[end+1:]
 	}
-	for i := range s.texts {
-		s.texts[i], row, _ = strings.Cut(row, between)
-	}
-	return true
+	s.texts[last] = row
+	return strings.IndexByte(row, between) < 0
 }
 
 // parse makes the event of the texts, in the order of readColumns.

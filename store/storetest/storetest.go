@@ -35,6 +35,7 @@ func Run(t *testing.T, newStore func(t *testing.T) audit.Store) {
 	run(abilityRules)
 	run(actorRules)
 	run(reverseRules)
+	run(streamRules)
 	run(purgeRules)
 	t.Run("Filter", func(t *testing.T) { runFilter(t, newStore(t)) })
 }

@@ -166,7 +166,7 @@ func exportCSV(ctx context.Context, name string) error {
 	if err != nil {
 		return errors.Join(err, pool.Close())
 	}
-	n, err := audit.WriteCSV(os.Stdout, audit.Query(ctx, store, audit.Filter{Workspace: "w1"}), nil)
+	n, err := audit.WriteCSV(os.Stdout, audit.Snapshot(ctx, store, audit.Filter{Workspace: "w1"}), nil)
 	if err == nil {
 		fmt.Fprintf(os.Stderr, "%d %d\n", n, peakMemory())
 	}
