@@ -24,8 +24,8 @@ func TestWritersThatWaitForEachBatchAreLeftMoreTime(t *testing.T) {
 		said  float64
 		want  float64
 	}{
-		"a store that says nothing":          {memstore.New(), 0, 0.5},
-		"one whose writers do not wait":      {oneWriter{memstore.New(), false}, 0, 0.5},
+		"a store that says nothing":          {memstore.New(), 0, 0.01},
+		"one whose writers do not wait":      {oneWriter{memstore.New(), false}, 0, 0.01},
 		"one whose writers wait":             {oneWriter{memstore.New(), true}, 0, 0.005},
 		"one whose writers wait, as decided": {oneWriter{memstore.New(), true}, 1, 1},
 	} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,13 +23,17 @@ var (
 	purgeShare   = flag.Float64("purge.share", 0, "retention.Config.Share of BenchmarkWritingDuringAPurge")
 )
 
-// timedStore remembers how long a Keeper took at most.
+// timedStore remembers how long a Keeper took at most, and keeps it waiting while
+// quiet is locked.
 type timedStore struct {
 	*sqlstore.Store
 	deletes, reads atomic.Int64 // the longest, in nanoseconds
+	quiet          sync.RWMutex
 }
 
-func timed(longest *atomic.Int64, do func() error) error {
+func (s *timedStore) timed(longest *atomic.Int64, do func() error) error {
+	s.quiet.RLock()
+	defer s.quiet.RUnlock()
 	begin := time.Now()
 	err := do()
 	if took := int64(time.Since(begin)); err == nil {
@@ -39,11 +44,11 @@ func timed(longest *atomic.Int64, do func() error) error {
 
 // Purge is a transaction of a few statements, and so no shorter than each of them.
 func (s *timedStore) Purge(ctx context.Context, b audit.PurgeBatch) error {
-	return timed(&s.deletes, func() error { return s.Store.Purge(ctx, b) })
+	return s.timed(&s.deletes, func() error { return s.Store.Purge(ctx, b) })
 }
 
 func (s *timedStore) List(ctx context.Context, f audit.Filter, after audit.Position, limit int) (events []audit.Event, err error) {
-	err = timed(&s.reads, func() error {
+	err = s.timed(&s.reads, func() error {
 		events, err = s.Store.List(ctx, f, after, limit)
 		return err
 	})
@@ -70,8 +75,8 @@ func BenchmarkWritingDuringAPurge(b *testing.B) {
 
 func benchmarkPurge(b *testing.B, db *Database) {
 	const (
-		windows = 8
-		length  = 4 * time.Second
+		windows = 16
+		length  = 2 * time.Second
 		pace    = 10 * time.Millisecond
 	)
 	b.StopTimer()
@@ -91,26 +96,26 @@ func benchmarkPurge(b *testing.B, db *Database) {
 	require.NoError(b, err)
 	b.StartTimer()
 	var took [2][]time.Duration
+	whole, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, 1)
+	store.quiet.Lock()
+	go func() {
+		_, err := keeper.Purge(whole)
+		if whole.Err() == nil {
+			err = errors.Join(err, errors.New("all is purged already, so that nothing is measured; raise -purge.events"))
+		} else {
+			err = nil
+		}
+		done <- err
+	}()
 	for window := range windows {
 		purging := window % 2
-		during, stop := context.WithTimeout(ctx, length)
-		done := make(chan error, 1)
-		go func() {
-			if purging == 0 {
-				done <- nil
-				return
-			}
-			_, err := keeper.Purge(during)
-			if err == nil {
-				err = errors.New("everything is purged, so that nothing is measured; raise -purge.events")
-			}
-			if during.Err() != nil {
-				err = nil
-			}
-			done <- err
-		}()
-		ticker := time.NewTicker(pace)
-		for during.Err() == nil {
+		if purging == 1 {
+			store.quiet.Unlock()
+		}
+		ticker, end := time.NewTicker(pace), time.Now().Add(length)
+		for time.Now().Before(end) {
 			<-ticker.C
 			begin := time.Now()
 			require.NoError(b, store.Append(ctx, []audit.Event{{
@@ -119,9 +124,15 @@ func benchmarkPurge(b *testing.B, db *Database) {
 			took[purging] = append(took[purging], time.Since(begin))
 		}
 		ticker.Stop()
-		stop()
-		require.NoError(b, <-done)
+		if purging == 1 {
+			if window == windows-1 {
+				stop()
+			}
+			store.quiet.Lock()
+		}
 	}
+	store.quiet.Unlock()
+	require.NoError(b, <-done)
 	at := func(purging, percent int) float64 {
 		slices.Sort(took[purging])
 		return float64(took[purging][len(took[purging])*percent/100].Microseconds())
