@@ -51,7 +51,8 @@ func TestASnapshotIsStreamedIfTheStoreCan(t *testing.T) {
 	require.Equal(t, 3, read, "two events and the error")
 
 	s.ended = false
-	for range audit.Snapshot(ctx, s, audit.Filter{Workspace: "w1"}) {
+	for _, err := range audit.Snapshot(ctx, s, audit.Filter{Workspace: "w1"}) {
+		require.NoError(t, err)
 		break
 	}
 	require.True(t, s.ended)

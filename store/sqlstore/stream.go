@@ -32,8 +32,8 @@ func (s *Store) stream(ctx context.Context, f audit.Filter, each func(*audit.Eve
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	var tx audit.DBTX = conn // where a statement that is being read is a snapshot
+	defer func() { _ = conn.Close() }() // it goes back to the pool
+	var tx audit.DBTX = conn            // where a statement that is being read is a snapshot
 	if s.names.dialect != SQLite {
 		snapshot, err := conn.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 		if err != nil {
