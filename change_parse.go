@@ -35,13 +35,18 @@ type storedChange struct {
 //	[{"f":"name","b":"Gemini","a":"Apollo"},{"f":"client_id","b":null,"a":3,"al":"Acme"}]
 func AppendStored(b []byte, changes []Change) []byte { return appendChanges(b, changes, &asStored) }
 
-// ParseStored reads what [AppendStored] has written. It gives what package json
-// would, in a small part of the time, and leaves to that whatever is written in
-// another way.
+// ParseStored reads what [AppendStored] or [AppendChanges] has written. It gives
+// what package json would, of the former in a small part of the time, and leaves to
+// that whatever is written in another way.
 func ParseStored(text string) ([]Change, error) {
 	p := changeParser{data: []byte(text), text: text}
 	if changes, ok := p.changes(); ok {
 		return changes, nil
+	}
+	if strings.HasPrefix(text, "["+inFull.field) {
+		var changes []Change
+		err := json.Unmarshal(p.data, &changes)
+		return changes, err
 	}
 	var stored []storedChange
 	if err := json.Unmarshal(p.data, &stored); err != nil || stored == nil {

@@ -37,6 +37,14 @@ func TestChangesAreParsedAsTheyWereWritten(t *testing.T) {
 	}
 }
 
+func TestChangesInFullAreParsedToo(t *testing.T) {
+	t.Parallel()
+	want := storedChanges()
+	got, err := audit.ParseStored(string(audit.AppendChanges(nil, want)))
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
 func TestPartsOfChangesDoNotGrowIntoEachOther(t *testing.T) {
 	t.Parallel()
 	changes, err := audit.ParseStored(`[{"f":"a","b":1,"a":2},{"f":"b","a":3}]`)
@@ -56,6 +64,11 @@ func storedAsJSON(text string) ([]audit.Change, error) {
 		AL    string          `json:"al"`
 		AF    audit.Form      `json:"af"`
 		E     bool            `json:"e"`
+	}
+	if strings.HasPrefix(text, `[{"field":`) {
+		var changes []audit.Change
+		err := json.Unmarshal([]byte(text), &changes)
+		return changes, err
 	}
 	if err := json.Unmarshal([]byte(text), &list); err != nil || list == nil {
 		return nil, err
