@@ -18,7 +18,7 @@ const (
 	// fewAuthors is how many the report itself offers. Where there are more, it
 	// offers those of the events it shows, and leads to the list of all: two
 	// hundred names would be half of the page.
-	fewAuthors = 20
+	fewAuthors = 12
 )
 
 // authors are people to choose from, by their texts in a URL.
