@@ -17,7 +17,7 @@
 // the exports made in the background (see [Exports]) and the version of the
 // other three. Time is an integer of microseconds, so
 // that no time zone of a connection matters. The changes of an event are text,
-// byte for byte as they were written.
+// byte for byte as [audit.AppendStored] writes them.
 //
 // On SQLite, set a busy timeout and let transactions begin as immediate
 // (_txlock=immediate in most drivers' DSNs): one that begins as a reader cannot
