@@ -38,15 +38,20 @@ func newBench(ctx context.Context, database *dbtest.Database, limits *limits) (*
 	if err := raw.AutoMigrate(tables()...); err != nil {
 		return nil, err
 	}
-	store, err := sqlstore.New(database.SQL(), database.Dialect, nil)
-	if err != nil {
-		return nil, err
+	for _, log := range []string{sqlstore.DefaultTable, handLog} {
+		store, err := sqlstore.New(database.SQL(), database.Dialect, &sqlstore.Config{Table: log})
+		if err != nil {
+			return nil, err
+		}
+		if err := store.Migrate(ctx); err != nil {
+			return nil, err
+		}
 	}
 	b := &bench{database: database, raw: raw, limits: limits, changed: map[string]int{}, owed: map[string]int{}}
 	if err := raw.Create(&Project{ID: theProject, WorkspaceID: "w1", Name: "Apollo"}).Error; err != nil {
 		return nil, err
 	}
-	return b, store.Migrate(ctx)
+	return b, nil
 }
 
 // open opens GORM on a pool of connections to a database.

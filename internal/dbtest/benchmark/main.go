@@ -6,7 +6,8 @@
 //
 // By hand means what a careful team writes into its own code: read the old row
 // FOR UPDATE, write, and insert the events by one statement of many rows, all in
-// one transaction. It reads nothing back and looks no label up.
+// one transaction. It reads nothing back and looks no label up. Its log is as wide
+// as ours and has the same indexes: what is compared is the auditing.
 //
 // It counts the events in the database and ends with status 1 if any of the
 // forms did not record exactly as many as it owed.

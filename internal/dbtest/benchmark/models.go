@@ -72,23 +72,10 @@ type (
 // theProject is the one that all entries are charged to.
 const theProject = "00000000-0000-4000-8000-000000000002"
 
-// handEvent is the row that auditing by hand writes.
-type handEvent struct {
-	ID        string    `gorm:"primaryKey;size:36"`
-	Time      time.Time `gorm:"index:by_time,priority:2"`
-	Workspace string    `gorm:"size:36;index:by_time,priority:1;index:by_entity,priority:1"`
-	ActorID   string    `gorm:"size:36"`
-	ActorName string    `gorm:"size:100"`
-	Operation string    `gorm:"size:20"`
-	Type      string    `gorm:"size:40;index:by_entity,priority:2"`
-	EntityID  string    `gorm:"size:36;index:by_entity,priority:3"`
-	Changes   string    `gorm:"type:text"`
-}
-
 // tables are those that GORM makes.
 func tables() []any {
 	return []any{
 		&bareEntry{}, &handEntry{}, &hookEntry{}, &plainEntry{}, &triggerEntry{}, &oursEntry{}, &bareCrowded{}, &hookCrowded{},
-		&bareNumbered{}, &handNumbered{}, &hookNumbered{}, &Project{}, &bareCharged{}, &handCharged{}, &hookCharged{}, &handEvent{},
+		&bareNumbered{}, &handNumbered{}, &hookNumbered{}, &Project{}, &bareCharged{}, &handCharged{}, &hookCharged{},
 	}
 }

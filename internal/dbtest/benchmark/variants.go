@@ -78,7 +78,9 @@ func (v through[T]) remove(ctx context.Context, w where, hard bool) error {
 	return w.apply(db).Delete(new(T)).Error
 }
 
-// byHand is auditing as a team writes it itself. It looks no labels up.
+// byHand is auditing as a team writes it itself. It looks no labels up. Its log
+// has the columns and indexes of package sqlstore's, for what a log has to answer
+// costs the same whoever writes it.
 type byHand[T any] struct {
 	target[T]
 	entry   func(*T) *Entry
@@ -156,28 +158,46 @@ func (e *Entry) all(side func(any) sides) map[string]sides {
 	}
 }
 
+// handColumns are those that auditing by hand fills.
+const handColumns = "id, time, workspace, actor_kind, actor_id, actor_name, operation, origin, entity_type, entity_id, entity_owner, ownership, " +
+	"changes, derived, change_set, schema_version"
+
 // insert writes the events by one statement.
 func (v byHand[T]) insert(ctx context.Context, tx *gorm.DB, op audit.Operation, rows []T, changes func(*Entry) map[string]sides) error {
-	const columns = 9
-	actor, now := audit.ActorFrom(ctx), time.Now().UTC()
+	columns := strings.Count(handColumns, ",") + 1
+	actor, now := audit.ActorFrom(ctx), time.Now().UnixMicro()
 	var b strings.Builder
-	b.WriteString("INSERT INTO " + handLog + " (id, time, workspace, actor_id, actor_name, operation, type, entity_id, changes) VALUES ")
+	b.WriteString("INSERT INTO " + handLog + " (" + handColumns + ") VALUES ")
 	args := make([]any, 0, columns*len(rows))
+	var changeSet any
 	for i := range rows {
 		e := v.entry(&rows[i])
 		told, err := json.Marshal(changes(e))
 		if err != nil {
 			return err
 		}
-		id, err := uuid.NewV7()
+		id, err := v.newID()
 		if err != nil {
 			return err
 		}
+		if changeSet == nil {
+			changeSet = id
+		}
 		v.tuple(&b, i, columns)
-		args = append(args, id.String(), now, e.WorkspaceID, actor.ID, actor.Name, string(op), "time_entry", e.ID, string(told))
+		args = append(args, id, now, e.WorkspaceID, "user", actor.ID, actor.Name, string(op), "manual", "time_entry", e.ID, e.UserID, "self",
+			string(told), 0, changeSet, 1)
 	}
 	_, err := tx.Statement.ConnPool.ExecContext(ctx, b.String(), args...)
 	return err
+}
+
+// newID is a new key as the database takes it.
+func (v byHand[T]) newID() (any, error) {
+	id, err := uuid.NewV7()
+	if v.dialect == sqlstore.Postgres {
+		return id.String(), err
+	}
+	return id[:], err
 }
 
 // tuple writes the placeholders of a row.
