@@ -6,6 +6,6 @@ var CursorAfter = cursorAfter
 
 // SealCell is the text as a cell of CSV.
 func SealCell(text string, raw bool) string {
-	b, _ := sealCell([]byte(text), 0, raw, nil)
+	b := sealCell([]byte(text), 0, raw)
 	return string(b)
 }

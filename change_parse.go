@@ -38,18 +38,46 @@ func AppendStored(b []byte, changes []Change) []byte { return appendChanges(b, c
 // ParseStored reads what [AppendStored] or [AppendChanges] has written. It gives
 // what package json would, of the former in a small part of the time, and leaves to
 // that whatever is written in another way.
-func ParseStored(text string) ([]Change, error) {
-	p := changeParser{data: []byte(text), text: text}
-	if changes, ok := p.changes(); ok {
-		return changes, nil
+func ParseStored(text string) ([]Change, error) { return new(StoredParser).Parse(text) }
+
+// StoredParser is [ParseStored] for one text after the other, which all use its
+// memory. The zero value is ready. It serves one goroutine.
+type StoredParser struct {
+	data    []byte
+	changes []Change
+}
+
+// maxParserBytes is how long a text is that gives its memory back.
+const maxParserBytes = 1 << 20
+
+// Parse reads the text as [ParseStored] does. The changes, and the JSON of their
+// values, are good until the next call; their texts stay.
+func (s *StoredParser) Parse(text string) ([]Change, error) {
+	if cap(s.data) > maxParserBytes { // one huge text must not keep its memory
+		*s = StoredParser{}
 	}
-	if strings.HasPrefix(text, "["+inFull.field) {
+	s.data = append(s.data[:0], text...)
+	if s.changes == nil {
+		s.changes = make([]Change, 0, strings.Count(text, asStored.field))
+	}
+	p := changeParser{data: s.data, text: text, changes: s.changes[:0]}
+	known := p.parse()
+	s.changes = p.changes
+	if known {
+		return p.changes, nil
+	}
+	return parseAny(s.data)
+}
+
+// parseAny reads changes that are written in any way.
+func parseAny(data []byte) ([]Change, error) {
+	if bytes.HasPrefix(data, []byte("["+inFull.field)) {
 		var changes []Change
-		err := json.Unmarshal(p.data, &changes)
+		err := json.Unmarshal(data, &changes)
 		return changes, err
 	}
 	var stored []storedChange
-	if err := json.Unmarshal(p.data, &stored); err != nil || stored == nil {
+	if err := json.Unmarshal(data, &stored); err != nil || stored == nil {
 		return nil, err
 	}
 	changes := make([]Change, len(stored))
@@ -70,6 +98,8 @@ type changeParser struct {
 	data []byte
 	text string // the same, so that texts are parts of one
 	at   int
+
+	changes []Change
 }
 
 // skip passes over a token, if it is there.
@@ -81,43 +111,53 @@ func (p *changeParser) skip(token string) bool {
 	return true
 }
 
-func (p *changeParser) changes() ([]Change, bool) {
+// parse reports whether the text has the form, and then has its changes.
+func (p *changeParser) parse() bool {
 	words := &asStored
-	changes := make([]Change, 0, strings.Count(p.text, words.field))
 	if !p.skip("[") {
-		return nil, false
+		return false
 	}
 	for first := true; !p.skip("]"); first = false {
-		var c Change
+		p.changes = append(p.changes, Change{})
+		c := &p.changes[len(p.changes)-1]
 		if !first && !p.skip(",") || !p.skip(words.field) || !p.string(&c.Field) || !p.side(&c.Before, &words.before) || !p.side(&c.After, &words.after) {
-			return nil, false
+			return false
 		}
 		c.Element = p.skip(words.element)
 		if !p.skip("}") {
-			return nil, false
+			return false
 		}
-		changes = append(changes, c)
 	}
-	return changes, p.at == len(p.text)
+	return p.at == len(p.text)
 }
 
+// side reads what there is of a side. Most changes have one side, or end with it.
 func (p *changeParser) side(v *Value, words *sideWords) bool {
+	if !strings.HasPrefix(p.text[p.at:], words.value[:len(`,"b`)]) {
+		return true
+	}
+	if p.skip(words.value) && !p.value(&v.JSON) {
+		return false
+	}
+	if strings.HasPrefix(p.text[p.at:], "}") {
+		return true
+	}
 	var form string
-	ok := (!p.skip(words.value) || p.value(&v.JSON)) && (!p.skip(words.label) || p.string(&v.Label)) && (!p.skip(words.form) || p.string(&form))
+	ok := (!p.skip(words.label) || p.string(&v.Label)) && (!p.skip(words.form) || p.string(&form))
 	v.Form = Form(form)
 	return ok
 }
 
 // string reads a JSON string.
 func (p *changeParser) string(s *string) bool {
-	begin := p.at
+	if end := p.plainString(); end > 0 {
+		*s = p.text[p.at+1 : end-1]
+		p.at = end
+		return true
+	}
 	var raw json.RawMessage
 	if !p.value(&raw) || raw[0] != '"' {
 		return false
-	}
-	if plainJSON(raw) {
-		*s = p.text[begin+1 : p.at-1]
-		return true
 	}
 	var unescaped string
 	err := json.Unmarshal(raw, &unescaped)
@@ -125,15 +165,36 @@ func (p *changeParser) string(s *string) bool {
 	return err == nil
 }
 
+// plainString is where the string ends that is at hand, 0 if there is none or it
+// holds more than plain ASCII.
+func (p *changeParser) plainString() int {
+	if p.at >= len(p.text) || p.text[p.at] != '"' {
+		return 0
+	}
+	for i := p.at + 1; i < len(p.text); i++ {
+		switch c := p.text[i]; {
+		case c == '"':
+			return i + 1
+		case c < ' ' || c > '~' || c == '\\':
+			return 0
+		}
+	}
+	return 0
+}
+
 // value reads a JSON value.
 func (p *changeParser) value(v *json.RawMessage) bool {
-	n := valueEnd(p.data[p.at:])
-	raw := p.data[p.at : p.at+n : p.at+n]
-	if n == 0 || !plainJSON(raw) && (len(bytes.TrimSpace(raw)) < n || !json.Valid(raw)) {
-		return false
+	end := p.plainString()
+	if end == 0 {
+		n := valueEnd(p.data[p.at:])
+		end = p.at + n
+		raw := p.data[p.at:end]
+		if n == 0 || !plainJSON(raw) && (len(bytes.TrimSpace(raw)) < n || !json.Valid(raw)) {
+			return false
+		}
 	}
-	*v = raw
-	p.at += n
+	*v = p.data[p.at:end:end]
+	p.at = end
 	return true
 }
 

@@ -53,6 +53,28 @@ func TestPartsOfChangesDoNotGrowIntoEachOther(t *testing.T) {
 	require.Equal(t, "2", changes[0].After.Text())
 }
 
+func TestAParserUsesItsMemoryAgain(t *testing.T) {
+	t.Parallel()
+	var p audit.StoredParser
+	long := []audit.Change{{Field: "text", After: audit.ValueOf(strings.Repeat("x", 2<<20))}}
+	for _, want := range [][]audit.Change{storedChanges(), storedChanges()[:1], {}, long, storedChanges()[2:], {}, long} {
+		got, err := p.Parse(string(audit.AppendStored(nil, want)))
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	_, err := p.Parse(`[{"f":"a","a":1},{"f":}]`)
+	require.Error(t, err)
+	got, err := p.Parse(string(audit.AppendChanges(nil, storedChanges())))
+	require.NoError(t, err)
+	require.Equal(t, storedChanges(), got)
+}
+
+func TestAParserAllocatesNothingForPlainTexts(t *testing.T) {
+	var p audit.StoredParser
+	text := string(audit.AppendStored(nil, []audit.Change{{Field: "name", Before: audit.ValueOf("Gemini"), After: audit.ValueOf("Apollo")}}))
+	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = p.Parse(text) }))
+}
+
 // storedAsJSON is what package json reads.
 func storedAsJSON(text string) ([]audit.Change, error) {
 	var list []struct {

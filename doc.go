@@ -93,7 +93,8 @@
 // to choose from.
 //
 // Every filter names its workspace. [WriteCSV] is for people, [WriteJSONLines]
-// for programs; [ReadJSONLines] reads the latter back without loss.
+// for programs; [ReadJSONLines] reads the latter back without loss. [ExportCSV] and
+// [ExportJSONLines] are the fast ways to a long file.
 //
 // Package exportjob exports in the background what takes too long for a request,
 // and hands the file to the one who asked for it.

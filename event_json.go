@@ -163,11 +163,13 @@ func appendID(b []byte, name string, id uuid.UUID) []byte {
 
 // appendUUID appends what id.String gives, without making a string of it.
 func appendUUID(b []byte, id uuid.UUID) []byte {
-	b = append(hex.AppendEncode(b, id[:4]), '-')
-	b = append(hex.AppendEncode(b, id[4:6]), '-')
-	b = append(hex.AppendEncode(b, id[6:8]), '-')
-	b = append(hex.AppendEncode(b, id[8:10]), '-')
-	return hex.AppendEncode(b, id[10:])
+	var digits [2 * len(id)]byte
+	hex.Encode(digits[:], id[:])
+	b = append(append(b, digits[:8]...), '-')
+	b = append(append(b, digits[8:12]...), '-')
+	b = append(append(b, digits[12:16]...), '-')
+	b = append(append(b, digits[16:20]...), '-')
+	return append(b, digits[20:]...)
 }
 
 // UnmarshalJSON implements json.Unmarshaler; see [Event.MarshalJSON] for the
@@ -233,20 +235,20 @@ func appendRawJSON(b []byte, raw []byte) []byte {
 // plainJSON reports whether raw is a literal, an integer or a string of plain
 // ASCII, as nearly all values are.
 func plainJSON(raw []byte) bool {
+	if len(raw) > 1 && raw[0] == '"' {
+		last := len(raw) - 1
+		for _, c := range raw[1:last] {
+			if c < ' ' || c > '~' || c == '"' || c == '\\' {
+				return false
+			}
+		}
+		return raw[last] == '"'
+	}
 	switch string(raw) {
 	case "":
 		return false
 	case "null", "true", "false", "0":
 		return true
-	}
-	if raw[0] == '"' {
-		last := len(raw) - 1
-		for _, c := range raw[1:max(1, last)] {
-			if c < ' ' || c > '~' || c == '"' || c == '\\' {
-				return false
-			}
-		}
-		return last > 0 && raw[last] == '"'
 	}
 	digits := raw
 	if raw[0] == '-' {

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,32 +28,53 @@ func (o Operation) onlyAfter() bool {
 // exportBatch is how many bytes are collected before they are written.
 const exportBatch = 64 << 10
 
+// walk goes over what is exported: it calls each with every event, which is
+// good until each returns, and ends with the first error.
+type walk func(each func(*Event) error) error
+
+// yielded are the events of a sequence.
+func yielded(events iter.Seq2[Event, error]) walk {
+	return func(each func(*Event) error) error {
+		if events == nil {
+			return nil
+		}
+		var current Event // one for all, so that none is allocated for each
+		for e, err := range events {
+			if err != nil {
+				return err
+			}
+			current = e
+			if err := each(&current); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// snapshot are the events that f asks for.
+func snapshot(ctx context.Context, store Store, f Filter) walk {
+	return func(each func(*Event) error) error { return Snapshot(ctx, store, f, each) }
+}
+
 // export writes head and then each event as appendTo gives it. It returns the
 // number of events that w took whole.
-func export(w io.Writer, head string, events iter.Seq2[Event, error], appendTo func([]byte, *Event) ([]byte, error)) (int, error) {
+func export(w io.Writer, head string, events walk, appendTo func([]byte, *Event) ([]byte, error)) (int, error) {
 	if w == nil {
 		return 0, errors.New("audit: export needs a writer, got nil")
 	}
 	out := exportWriter{w: w, buf: append(make([]byte, 0, exportBatch+exportBatch/4), head...)}
-	if events == nil {
-		return 0, out.flush()
+	err := events(func(e *Event) (err error) {
+		if out.buf, err = appendTo(out.buf, e); err != nil {
+			return err
+		}
+		return out.endEvent()
+	})
+	if ended := out.flush(); err == nil { // what came before an error is good
+		err = ended
+	} else if ended != nil {
+		err = errors.Join(err, ended)
 	}
-	var current Event // one for all, so that none is allocated for each
-	for e, err := range events {
-		if err == nil {
-			current = e
-			out.buf, err = appendTo(out.buf, &current)
-		}
-		if err != nil {
-			// What came before is good and is written, if that is possible.
-			err = errors.Join(err, out.flush())
-			return out.written, err
-		}
-		if err := out.endEvent(); err != nil {
-			return out.written, err
-		}
-	}
-	err := out.flush()
 	return out.written, err
 }
 

@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -192,9 +193,8 @@ func appendTrue(b []byte, yes bool) []byte {
 }
 
 // sealCell makes a cell of the text that b has from start on: safe for
-// spreadsheets unless raw, and in quotes where needed. It returns scratch,
-// which it uses, for the next time.
-func sealCell(b []byte, start int, raw bool, scratch []byte) (sealed, used []byte) {
+// spreadsheets unless raw, and in quotes where needed.
+func sealCell(b []byte, start int, raw bool) []byte {
 	plain := true
 	for _, c := range b[start:] {
 		if special[c] {
@@ -203,37 +203,50 @@ func sealCell(b []byte, start int, raw bool, scratch []byte) (sealed, used []byt
 		}
 	}
 	if plain && (len(b) == start || !opens(b[start])) {
-		return b, scratch
+		return b
 	}
-	text := append(scratch[:0], b[start:]...)
-	b = append(b[:start], '"')
-	if !raw && formula(text) {
-		b = append(b, '\'')
+	if text := b[start:]; bytes.IndexByte(text, 0) >= 0 || !utf8.Valid(text) {
+		b = append(b[:start], readable(text)...)
 	}
-	return append(appendQuoted(b, text), '"'), text
+	prefix := `"`
+	if !raw && formula(b[start:]) {
+		prefix = `"'`
+	}
+	return quoteCell(b, start, prefix)
 }
 
-// appendQuoted appends what stands between the quotes of a cell.
-func appendQuoted(b, text []byte) []byte {
-	from := 0
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		if c == '"' {
-			b = append(b, text[from:i+1]...)
-			from = i // once more
-			continue
+// readable is a text of which NUL and bytes that are not UTF-8 have become
+// U+FFFD.
+func readable(text []byte) []byte {
+	var is []byte
+	for _, r := range string(text) {
+		if r == 0 {
+			r = utf8.RuneError
 		}
-		if 0 < c && c < utf8.RuneSelf {
-			continue
-		}
-		r, size := utf8.DecodeRune(text[i:])
-		if c == 0 || r == utf8.RuneError && size == 1 {
-			b = append(append(b, text[from:i]...), "\uFFFD"...)
-			from = i + size
-		}
-		i += size - 1
+		is = utf8.AppendRune(is, r)
 	}
-	return append(b, text[from:]...)
+	return is
+}
+
+// quoteCell puts a prefix, which ends with a quote or an apostrophe, before the
+// text that b has from start on, doubles its quotes and adds one. It works from the
+// end on, so that the text need not be copied away.
+func quoteCell(b []byte, start int, prefix string) []byte {
+	end := len(b)
+	n := end + len(prefix) + bytes.Count(b[start:], []byte{'"'}) + 1
+	b = slices.Grow(b, n-end)[:n]
+	n--
+	b[n] = '"'
+	for i := end - 1; i >= start; i-- {
+		n--
+		b[n] = b[i]
+		if b[i] == '"' {
+			n--
+			b[n] = '"'
+		}
+	}
+	copy(b[start:], prefix)
+	return b
 }
 
 // special are the bytes for which a cell has to be looked at closer: separators

@@ -1,10 +1,13 @@
 package audit
 
 import (
+	"context"
 	"io"
 	"iter"
 	"strconv"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // CSVOptions say how [WriteCSV] writes. The zero value, and nil, are what
@@ -88,6 +91,16 @@ type CSVOptions struct {
 // error: that of the events, or that of w. The events before it have been
 // written then.
 func WriteCSV(w io.Writer, events iter.Seq2[Event, error], opts *CSVOptions) (int, error) {
+	return writeCSV(w, yielded(events), opts)
+}
+
+// ExportCSV is [WriteCSV] of all that f asks for, newest first, by [Snapshot]: the
+// fast way for a long file. Its errors are those of both.
+func ExportCSV(ctx context.Context, w io.Writer, store Store, f Filter, opts *CSVOptions) (int, error) {
+	return writeCSV(w, snapshot(ctx, store, f), opts)
+}
+
+func writeCSV(w io.Writer, events walk, opts *CSVOptions) (int, error) {
 	var o CSVOptions
 	if opts != nil {
 		o = *opts
@@ -135,23 +148,35 @@ type csvRow struct {
 	location *time.Location
 	raw      bool
 	columns  []csvColumn
-	scratch  []byte
 
 	event       *Event
+	utc         []byte // its time, to the second
 	label, code string
 	// names remembers labels and codes, for they are made from parts.
 	names map[atom][2]string
+	of    atom // what label and code are names of
 	// change is that of the row and number its place in the event, from 1 on;
 	// 0 for a row of a whole event.
 	change Change
 	number int
 }
 
-// csvColumn appends the text of its cell to b.
+// csvColumn makes its cells of a text, or appends them to b.
 type csvColumn struct {
-	name string
-	cell func(r *csvRow, b []byte) []byte
+	name  string
+	text  func(r *csvRow) string
+	cell  func(r *csvRow, b []byte) []byte
+	holds cellText
 }
+
+// cellText is what the cells of a column hold.
+type cellText int
+
+const (
+	anyText   cellText = iota
+	plainText          // letters, digits and hyphens: safe as it is
+	jsonText           // an array in JSON: safe in quotes
+)
 
 // maxCSVNames bounds what is remembered of an application's own words.
 const maxCSVNames = 4096
@@ -159,7 +184,11 @@ const maxCSVNames = 4096
 // begin makes the row that of an event.
 func (r *csvRow) begin(e *Event) {
 	r.event, r.number, r.change = e, 0, Change{}
+	r.utc = appendTime(r.utc[:0], e.Time.UTC(), 'T')
 	of := atom{kind{e.Entity.Type, e.Operation}, e.Origin, e.Ownership}
+	if of == r.of && r.label != "" {
+		return
+	}
 	names, known := r.names[of]
 	if !known {
 		names[0], names[1] = r.catalog.names(e)
@@ -167,7 +196,7 @@ func (r *csvRow) begin(e *Event) {
 			r.names[of] = names
 		}
 	}
-	r.label, r.code = names[0], names[1]
+	r.of, r.label, r.code = of, names[0], names[1]
 }
 
 func (r *csvRow) appendTo(b []byte) []byte {
@@ -175,9 +204,19 @@ func (r *csvRow) appendTo(b []byte) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		start := len(b)
-		b = r.columns[i].cell(r, b)
-		b, r.scratch = sealCell(b, start, r.raw, r.scratch)
+		start, c := len(b), &r.columns[i]
+		if c.text != nil {
+			b = append(b, c.text(r)...)
+		} else {
+			b = c.cell(r, b)
+		}
+		switch {
+		case len(b) == start || c.holds == plainText:
+		case c.holds == jsonText:
+			b = quoteCell(b, start, `"`)
+		default:
+			b = sealCell(b, start, r.raw)
+		}
 	}
 	return append(b, "\r\n"...)
 }
@@ -185,11 +224,11 @@ func (r *csvRow) appendTo(b []byte) []byte {
 func csvEventColumns() []csvColumn {
 	return csvColumns(
 		[]csvColumn{
-			{"Previous values", func(r *csvRow, b []byte) []byte { return appendSide(b, r.event, previousSide) }},
-			{"New values", func(r *csvRow, b []byte) []byte { return appendSide(b, r.event, newSide) }},
+			{name: "Previous values", cell: func(r *csvRow, b []byte) []byte { return appendSide(b, r.event, previousSide) }},
+			{name: "New values", cell: func(r *csvRow, b []byte) []byte { return appendSide(b, r.event, newSide) }},
 		},
 		[]csvColumn{
-			{"changes", func(r *csvRow, b []byte) []byte {
+			{name: "changes", holds: jsonText, cell: func(r *csvRow, b []byte) []byte {
 				if len(r.event.Changes) == 0 {
 					return b
 				}
@@ -211,24 +250,24 @@ func csvChangeColumns() []csvColumn {
 	}
 	return csvColumns(
 		[]csvColumn{
-			{"Field", func(r *csvRow, b []byte) []byte { return appendVisible(b, r.change.Field, false) }},
-			{"Previous value", value(previousSide)},
-			{"New value", value(newSide)},
+			{name: "Field", cell: func(r *csvRow, b []byte) []byte { return appendVisible(b, r.change.Field, false) }},
+			{name: "Previous value", cell: value(previousSide)},
+			{name: "New value", cell: value(newSide)},
 		},
 		[]csvColumn{
-			{"change", func(r *csvRow, b []byte) []byte {
+			{name: "change", cell: func(r *csvRow, b []byte) []byte {
 				if r.number == 0 {
 					return b
 				}
 				return strconv.AppendInt(b, int64(r.number), 10)
 			}},
-			{"before", func(r *csvRow, b []byte) []byte { return appendCellJSON(b, r.change.Before) }},
-			{"before_label", func(r *csvRow, b []byte) []byte { return append(b, r.change.Before.Label...) }},
-			{"before_form", func(r *csvRow, b []byte) []byte { return append(b, r.change.Before.Form...) }},
-			{"after", func(r *csvRow, b []byte) []byte { return appendCellJSON(b, r.change.After) }},
-			{"after_label", func(r *csvRow, b []byte) []byte { return append(b, r.change.After.Label...) }},
-			{"after_form", func(r *csvRow, b []byte) []byte { return append(b, r.change.After.Form...) }},
-			{"element", func(r *csvRow, b []byte) []byte { return appendTrue(b, r.change.Element) }},
+			{name: "before", cell: func(r *csvRow, b []byte) []byte { return appendCellJSON(b, r.change.Before) }},
+			{name: "before_label", cell: func(r *csvRow, b []byte) []byte { return append(b, r.change.Before.Label...) }},
+			{name: "before_form", cell: func(r *csvRow, b []byte) []byte { return append(b, r.change.Before.Form...) }},
+			{name: "after", cell: func(r *csvRow, b []byte) []byte { return appendCellJSON(b, r.change.After) }},
+			{name: "after_label", cell: func(r *csvRow, b []byte) []byte { return append(b, r.change.After.Label...) }},
+			{name: "after_form", cell: func(r *csvRow, b []byte) []byte { return append(b, r.change.After.Form...) }},
+			{name: "element", cell: func(r *csvRow, b []byte) []byte { return appendTrue(b, r.change.Element) }},
 		},
 	)
 }
@@ -237,21 +276,24 @@ func csvChangeColumns() []csvColumn {
 // look for them.
 func csvColumns(people, programs []csvColumn) []csvColumn {
 	visible := func(name string, text func(r *csvRow) string) csvColumn {
-		return csvColumn{name, func(r *csvRow, b []byte) []byte { return appendVisible(b, text(r), true) }}
+		return csvColumn{name: name, cell: func(r *csvRow, b []byte) []byte { return appendVisible(b, text(r), true) }}
 	}
-	text := func(name string, text func(r *csvRow) string) csvColumn {
-		return csvColumn{name, func(r *csvRow, b []byte) []byte { return append(b, text(r)...) }}
+	text := func(name string, text func(r *csvRow) string) csvColumn { return csvColumn{name: name, text: text} }
+	id := func(name string, id func(e *Event) uuid.UUID) csvColumn {
+		return csvColumn{name: name, holds: plainText, cell: func(r *csvRow, b []byte) []byte { return appendCellID(b, id(r.event)) }}
 	}
 	columns := []csvColumn{
-		{"Time", func(r *csvRow, b []byte) []byte {
+		{name: "Time", cell: func(r *csvRow, b []byte) []byte {
 			if r.event.Time.IsZero() {
 				return b
 			}
-			t := r.event.Time.In(r.location)
-			if b = appendTime(b, t, ' '); r.location == time.UTC {
+			if r.location == time.UTC {
+				b = append(b, r.utc...)
+				b[len(b)-len("T15:04:05")] = ' '
 				return append(b, "+00:00"...)
 			}
-			return t.AppendFormat(b, "-07:00")
+			t := r.event.Time.In(r.location)
+			return t.AppendFormat(appendTime(b, t, ' '), "-07:00")
 		}},
 		visible("Author", func(r *csvRow) string { return r.event.Actor.String() }),
 		visible("Action", func(r *csvRow) string { return r.label }),
@@ -262,14 +304,13 @@ func csvColumns(people, programs []csvColumn) []csvColumn {
 	columns = append(columns,
 		visible("Reason", func(r *csvRow) string { return r.event.Reason }),
 		visible("On behalf of", func(r *csvRow) string { return r.event.Initiator.String() }),
-		csvColumn{"event_id", func(r *csvRow, b []byte) []byte { return appendCellID(b, r.event.ID) }},
-		csvColumn{"timestamp", func(r *csvRow, b []byte) []byte {
+		id("event_id", func(e *Event) uuid.UUID { return e.ID }),
+		csvColumn{name: "timestamp", cell: func(r *csvRow, b []byte) []byte {
 			if r.event.Time.IsZero() {
 				return b
 			}
-			t := r.event.Time.UTC()
-			b = append(appendTime(b, t, 'T'), '.')
-			micros := t.Nanosecond() / 1000
+			b = append(append(b, r.utc...), '.')
+			micros := r.event.Time.Nanosecond() / 1000
 			b = appendTwo(appendTwo(appendTwo(b, micros/10000), micros/100%100), micros%100)
 			return append(b, 'Z')
 		}},
@@ -288,13 +329,13 @@ func csvColumns(people, programs []csvColumn) []csvColumn {
 	)
 	columns = append(columns, programs...)
 	return append(columns,
-		csvColumn{"cause", func(r *csvRow, b []byte) []byte { return appendCellID(b, r.event.Cause) }},
-		csvColumn{"derived", func(r *csvRow, b []byte) []byte { return appendTrue(b, r.event.Derived) }},
-		csvColumn{"change_set", func(r *csvRow, b []byte) []byte { return appendCellID(b, r.event.ChangeSet) }},
+		id("cause", func(e *Event) uuid.UUID { return e.Cause }),
+		csvColumn{name: "derived", cell: func(r *csvRow, b []byte) []byte { return appendTrue(b, r.event.Derived) }},
+		id("change_set", func(e *Event) uuid.UUID { return e.ChangeSet }),
 		text("request_id", func(r *csvRow) string { return r.event.Request.ID }),
 		text("request_address", func(r *csvRow) string { return r.event.Request.Address }),
 		text("request_agent", func(r *csvRow) string { return r.event.Request.Agent }),
-		csvColumn{"schema_version", func(r *csvRow, b []byte) []byte {
+		csvColumn{name: "schema_version", cell: func(r *csvRow, b []byte) []byte {
 			if r.event.SchemaVersion == 0 {
 				return b
 			}

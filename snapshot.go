@@ -3,48 +3,57 @@ package audit
 import (
 	"context"
 	"fmt"
-	"iter"
 )
 
 // Streamer is a [Store] that reads all that a filter finds in one go. Without it
 // [Snapshot] reads batch by batch, as [Query] does.
 type Streamer interface {
-	// Stream yields the events that f asks for, newest first, from one snapshot of
-	// the store: those that are there when it begins. It holds a connection until
-	// the range over it ends. An error is yielded once, with a zero Event, and ends
-	// the sequence: that of [Filter.Validate], of the context, or of the store.
-	Stream(ctx context.Context, f Filter) iter.Seq2[Event, error]
+	// Stream calls each with the events that f asks for, newest first, from one
+	// snapshot of the store: those that are there when it begins. The event is good
+	// until each returns: the store may use its Changes, and the JSON of their
+	// values, for the next one. Texts stay.
+	//
+	// Stream holds a connection until it returns, with the first error: that of
+	// [Filter.Validate], of the context, of the store, or of each.
+	Stream(ctx context.Context, f Filter, each func(*Event) error) error
 }
 
 // Snapshot is [Query] for those who read everything, and have nothing to wait for
-// meanwhile: from one snapshot, and in less time, if the store is a [Streamer].
+// meanwhile: from one snapshot, and in less time, if the store is a [Streamer]. It
+// calls each with the events that f asks for, newest first.
 //
-// The store's connection is held until the range ends. If it has one only, as
-// SQLite often does, the body of the loop must not use it. PostgreSQL cleans up
-// nothing that was deleted meanwhile. For readers who may be slow, as the client of
-// a web server, take Query.
-func Snapshot(ctx context.Context, store Store, f Filter) iter.Seq2[Event, error] {
+// The event, its Changes and the JSON of their values are good until each returns.
+// Whoever keeps events takes Query.
+//
+// The store's connection is held until Snapshot returns. If it has one only, as
+// SQLite often does, each must not use it. PostgreSQL cleans up nothing that was
+// deleted meanwhile. For readers who may be slow, as the client of a web server,
+// take Query.
+//
+// It returns the first error: [ErrInvalidFilter] for a filter that is not valid,
+// that of the context or of the store, or that of each, as it is.
+func Snapshot(ctx context.Context, store Store, f Filter, each func(*Event) error) error {
 	streamer, ok := store.(Streamer)
 	if !ok {
-		return Query(ctx, store, f)
+		return yielded(Query(ctx, store, f))(each)
 	}
-	return func(yield func(Event, error) bool) {
-		err := checkQuery(store, f)
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			yield(Event{}, fmt.Errorf("audit: query: %w", err))
-			return
-		}
-		for e, err := range streamer.Stream(ctx, f.stored()) {
-			if err != nil {
-				yield(Event{}, fmt.Errorf("audit: query: %w", err))
-				return
-			}
-			if !yield(e, nil) {
-				return
-			}
-		}
+	err := checkQuery(store, f)
+	if err != nil {
+		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("audit: query: %w", err)
+	}
+	var stopped error
+	err = streamer.Stream(ctx, f.stored(), func(e *Event) error {
+		stopped = each(e)
+		return stopped
+	})
+	if stopped != nil {
+		return stopped
+	}
+	if err != nil {
+		return fmt.Errorf("audit: query: %w", err)
+	}
+	return nil
 }

@@ -24,8 +24,7 @@ func TestASnapshotHoldsWhatWasThereWhenItBegan(t *testing.T) {
 		events[1500].Entity.Label = "a unit\x1fseparator"
 		require.NoError(t, store.Append(ctx, events))
 		read := 0
-		for e, err := range audit.Snapshot(ctx, store, audit.Filter{Workspace: "w1"}) {
-			require.NoError(t, err)
+		require.NoError(t, audit.Snapshot(ctx, store, audit.Filter{Workspace: "w1"}, func(e *audit.Event) error {
 			require.Equal(t, events[len(events)-1-read].ID, e.ID)
 			if read++; read == 10 || read == 2000 {
 				late, gone := sample(read), events[read/100]
@@ -34,7 +33,8 @@ func TestASnapshotHoldsWhatWasThereWhenItBegan(t *testing.T) {
 				_, err := db.SQL().Exec(fmt.Sprintf("DELETE FROM audit_events WHERE time = %d", gone.Time.UnixMicro()))
 				require.NoError(t, err)
 			}
-		}
+			return nil
+		}))
 		require.Equal(t, len(events), read, "all that were there, and no other")
 		require.Zero(t, db.SQL().Stats().InUse, "a connection was not given back")
 	})

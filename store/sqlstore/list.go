@@ -88,7 +88,7 @@ func (b *batch) fetch(ctx context.Context, tx audit.DBTX, text string, args []an
 		return 0, err
 	}
 	defer rows.Close()
-	row, err := newScanner(rows, b.joined)
+	row, err := newScanner(rows, b.joined, audit.ParseStored)
 	if err != nil {
 		return 0, err
 	}

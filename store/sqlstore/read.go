@@ -30,7 +30,7 @@ var readColumns = [...]struct {
 	name string
 	as   func(Dialect, string) string
 }{
-	{"id", Dialect.idText},
+	{"id", Dialect.keyText},
 	{"time", nil},
 	{"workspace", nil},
 	{"actor_kind", nil},
@@ -60,12 +60,21 @@ var readColumns = [...]struct {
 // orEmpty is a text that is not null: joining would pass over it.
 func (d Dialect) orEmpty(column string) string { return "coalesce(" + column + ", '')" }
 
+// keyText is the primary key as a text. PostgreSQL and its drivers make one of a
+// uuid by themselves.
+func (d Dialect) keyText(column string) string {
+	if d == Postgres {
+		return column
+	}
+	return "hex(" + column + ")"
+}
+
 // idText is an id as a text.
 func (d Dialect) idText(column string) string {
 	if d == Postgres {
-		return d.orEmpty(column + "::text")
+		column += "::text"
 	}
-	return d.orEmpty("hex(" + column + ")")
+	return d.orEmpty(d.keyText(column))
 }
 
 // oneByOne is what is selected of a row to read it column by column.
@@ -113,19 +122,20 @@ func (s *Store) joins(ctx context.Context, tx audit.DBTX) (bool, error) {
 type scanner struct {
 	event  audit.Event
 	joined bool
+	parsed func(changes string) ([]audit.Change, error)
 	texts  [len(readColumns)]string
 	row    nullable
 	dest   []any
 }
 
 // newScanner returns a scanner that passes over the columns that are there to be
-// ordered by.
-func newScanner(rows *sql.Rows, joined bool) (*scanner, error) {
+// ordered by. It reads changes by parsed.
+func newScanner(rows *sql.Rows, joined bool, parsed func(string) ([]audit.Change, error)) (*scanner, error) {
 	columns, err := rows.Columns()
 	if err != nil {
 		return nil, err
 	}
-	s := &scanner{joined: joined, dest: make([]any, len(columns))}
+	s := &scanner{joined: joined, parsed: parsed, dest: make([]any, len(columns))}
 	for i := range s.dest {
 		switch {
 		case joined && i == 0:
@@ -178,9 +188,11 @@ func (s *scanner) scan(row *sql.Rows) (*audit.Event, error) {
 func (s *scanner) split(row string) bool {
 	last := len(s.texts) - 1
 	for i := range last {
-		end := strings.IndexByte(row, between)
-		if end < 0 {
-			return false
+		end := 0
+		if row == "" || row[0] != between { // many are empty
+			if end = strings.IndexByte(row, between); end < 0 {
+				return false
+			}
 		}
 		s.texts[i], row = row[:end], row[end+1:]
 	}
@@ -207,7 +219,7 @@ func (s *scanner) parse() (err error) {
 	if err := errors.Join(wrongTime, wrongVersion, parseID(&e.ID, t[0]), parseID(&e.Cause, t[16]), parseID(&e.ChangeSet, t[18])); err != nil {
 		return err
 	}
-	changes, err := audit.ParseStored(t[24])
+	changes, err := s.parsed(t[24])
 	if len(changes) > 0 {
 		e.Changes = changes
 	}

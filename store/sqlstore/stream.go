@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"iter"
 
 	"github.com/gormtrail/audit"
 )
@@ -14,17 +13,14 @@ var _ audit.Streamer = (*Store)(nil)
 
 // Stream implements [audit.Streamer]. It runs one statement, on PostgreSQL and
 // MySQL in a transaction that only reads.
-func (s *Store) Stream(ctx context.Context, f audit.Filter) iter.Seq2[audit.Event, error] {
-	return func(yield func(audit.Event, error) bool) {
-		err := s.stream(ctx, f, func(e *audit.Event) bool { return yield(*e, nil) })
-		if err != nil {
-			yield(audit.Event{}, fmt.Errorf("sqlstore: stream events: %w", err))
-		}
+func (s *Store) Stream(ctx context.Context, f audit.Filter, each func(*audit.Event) error) error {
+	if err := s.stream(ctx, f, each); err != nil {
+		return fmt.Errorf("sqlstore: stream events: %w", err)
 	}
+	return nil
 }
 
-// stream returns nil if it is stopped.
-func (s *Store) stream(ctx context.Context, f audit.Filter, each func(*audit.Event) bool) (err error) {
+func (s *Store) stream(ctx context.Context, f audit.Filter, each func(*audit.Event) error) error {
 	if err := f.Validate(); err != nil {
 		return err
 	}
@@ -50,14 +46,14 @@ func (s *Store) stream(ctx context.Context, f audit.Filter, each func(*audit.Eve
 }
 
 // streamFrom goes on after a position.
-func (s *Store) streamFrom(ctx context.Context, tx audit.DBTX, f audit.Filter, from audit.Position, joined bool, each func(*audit.Event) bool) error {
+func (s *Store) streamFrom(ctx context.Context, tx audit.DBTX, f audit.Filter, from audit.Position, joined bool, each func(*audit.Event) error) error {
 	text, args := s.names.selectEvents(s.names.dialect.form(joined), f, from, 0)
 	rows, err := tx.QueryContext(ctx, text, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	row, err := newScanner(rows, joined)
+	row, err := newScanner(rows, joined, new(audit.StoredParser).Parse)
 	if err != nil {
 		return err
 	}
@@ -76,8 +72,10 @@ func (s *Store) streamFrom(ctx context.Context, tx audit.DBTX, f audit.Filter, f
 		if err != nil {
 			return err
 		}
-		if from = e.Position(); f.Matches(*e) && !each(e) {
-			return nil
+		if from = e.Position(); f.Matches(*e) {
+			if err := each(e); err != nil {
+				return err
+			}
 		}
 	}
 	if err := rows.Err(); err != nil {
