@@ -66,14 +66,6 @@ type Purger interface {
 	Purge(ctx context.Context, b PurgeBatch) error
 }
 
-// SoleWriter is a [Store] that may be in a database of which one connection writes
-// at a time, as SQLite, so that who deletes many events keeps all others waiting.
-// Without it, writers of other events are taken not to wait.
-type SoleWriter interface {
-	// SoleWriter reports whether it is in such a database.
-	SoleWriter() bool
-}
-
 // WorkspaceLister is a [Store] that knows of which workspaces it has events. It
 // looks across workspaces and is for the operator's work only, such as purging;
 // without it, whoever needs the workspaces has to be told.

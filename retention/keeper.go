@@ -13,11 +13,10 @@ import (
 	"github.com/gormtrail/audit/archive"
 )
 
-// The defaults of Config.Share.
-const (
-	share       = 0.01
-	shareOfSole = 0.005
-)
+// share is the default of Config.Share: of a thousand writes one meets a batch, so
+// that the slowest in a hundred take no longer, also while a database still works on
+// what was deleted.
+const share = 0.001
 
 // Config is how a [Keeper] works. The zero Config, and a nil one, delete events of
 // every workspace after a year, without an archive.
@@ -44,11 +43,10 @@ type Config struct {
 	Workspaces []string
 
 	// Share is the part of the time in which the Keeper deletes, the rest of it
-	// being the writers' own: 0 < Share <= 1. Defaults to 0.01, in which some
-	// hundred events a second are deleted, or a thousand, and one write of a hundred
-	// meets a batch. For an [audit.SoleWriter], whose writers wait for a batch that
-	// they meet, it defaults to half of that. What is far behind, and in nobody's
-	// way, is soon done with 1.
+	// being the writers' own: 0 < Share <= 1. Defaults to 0.001, in which some
+	// millions of events a day are deleted and one write of a thousand meets a batch,
+	// for which those of SQLite wait. A log that grows faster than that needs more;
+	// what is far behind, and in nobody's way, is soon done with 1.
 	Share float64
 
 	// MaxSkew is how far the program's clock may be ahead of the store's.
@@ -115,9 +113,6 @@ func New(rec *audit.Recorder, cfg *Config) (*Keeper, error) {
 	}
 	if k.cfg.Share == 0 {
 		k.cfg.Share = share
-		if sole, ok := k.store.(audit.SoleWriter); ok && sole.SoleWriter() {
-			k.cfg.Share = shareOfSole
-		}
 	}
 	var err error
 	if k.cfg, err = k.cfg.validate(); err != nil {

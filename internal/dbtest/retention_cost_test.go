@@ -75,7 +75,7 @@ func BenchmarkWritingDuringAPurge(b *testing.B) {
 
 func benchmarkPurge(b *testing.B, db *Database) {
 	const (
-		windows = 16
+		windows = 40
 		length  = 2 * time.Second
 		pace    = 10 * time.Millisecond
 	)

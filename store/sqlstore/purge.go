@@ -16,11 +16,7 @@ var (
 	_ audit.Purger          = (*Store)(nil)
 	_ audit.WorkspaceLister = (*Store)(nil)
 	_ audit.Timekeeper      = (*Store)(nil)
-	_ audit.SoleWriter      = (*Store)(nil)
 )
-
-// SoleWriter implements [audit.SoleWriter].
-func (s *Store) SoleWriter() bool { return s.names.dialect == SQLite }
 
 // Purge implements [audit.Purger]. It may delete what [Store.Protect] protects; see
 // [Store.AllowDeletes]. It runs one DELETE for each 400 events. Two that delete the
