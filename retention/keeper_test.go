@@ -1,6 +1,7 @@
 package retention_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -523,16 +524,33 @@ func TestBatchesFollowTheClock(t *testing.T) {
 	require.Equal(t, []int{50, 50}, slow.batches[len(slow.batches)-3:len(slow.batches)-1], "at 1 ms")
 }
 
+// TestByDefaultAKeeperRestsAThousandTimesAsLongAsItWorks lets a statement take 10
+// microseconds.
+func TestByDefaultAKeeperRestsAThousandTimesAsLongAsItWorks(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, false, event("w1", "x", 400, 1), event("w1", "x", 1, 1))
+	slow := &slowStore{Store: r.store, now: now, each: 10 * time.Microsecond}
+	var err error
+	r.rec, err = audit.New(slow, &audit.Config{Now: func() time.Time { return now }})
+	require.NoError(t, err)
+	r.cfg.Now = func() time.Time { return slow.now }
+	begin := time.Now()
+	_, err = r.keeper(t).Purge(context.Background())
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, time.Since(begin), 999*10*time.Microsecond)
+}
+
 // slowStore takes a while to purge, by a clock of its own.
 type slowStore struct {
 	*memstore.Store
 	now     time.Time
+	each    time.Duration // for an event; 0 is 2 ms in the first batches and then one
 	batches []int
 }
 
 func (s *slowStore) Purge(ctx context.Context, b audit.PurgeBatch) error {
-	each := time.Millisecond
-	if len(s.batches) < 5 {
+	each := cmp.Or(s.each, time.Millisecond)
+	if s.each == 0 && len(s.batches) < 5 {
 		each = 2 * time.Millisecond
 	}
 	s.batches = append(s.batches, len(b.IDs))
