@@ -378,3 +378,44 @@ func TestADropThatIsInterruptedAnywhereIsWholeOrNotAtAll(t *testing.T) {
 		})
 	}
 }
+
+// TestPartitionsAreListedWhileTheyAreDropped looks again and again, for a partition
+// that goes meanwhile is one of which PostgreSQL knows the name and nothing else.
+func TestPartitionsAreListedWhileTheyAreDropped(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := Open(t, "postgres")
+	_, partitions := partitioned(t, db, nil, expiredMonths[1], 100)
+	list, err := partitions.List(ctx)
+	require.NoError(t, err)
+	var wait sync.WaitGroup
+	var errs [3]error
+	dropped := make(chan struct{})
+	for i := range errs {
+		wait.Go(func() {
+			for {
+				select {
+				case <-dropped:
+					return
+				default:
+				}
+				if _, err := partitions.List(ctx); err != nil {
+					errs[i] = err
+					return
+				}
+			}
+		})
+	}
+	for _, part := range list {
+		if !part.From.IsZero() {
+			_, err := db.SQL().Exec("DROP TABLE " + part.Name)
+			require.NoError(t, err)
+		}
+	}
+	close(dropped)
+	wait.Wait()
+	require.NoError(t, errors.Join(errs[:]...))
+	list, err = partitions.List(ctx)
+	require.NoError(t, err)
+	require.Len(t, list, 1, "the default one")
+}

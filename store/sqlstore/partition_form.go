@@ -77,15 +77,19 @@ func partsOf(ctx context.Context, tx audit.DBTX, table string) (parts []bounded,
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var name, bounds string
+		var name string
+		var bounds sql.NullString
 		if err := rows.Scan(&name, &bounds); err != nil {
 			return nil, "", err
 		}
-		if bounds == "DEFAULT" {
+		if !bounds.Valid { // somebody has dropped it since the statement began
+			continue
+		}
+		if bounds.String == "DEFAULT" {
 			rest = name
 			continue
 		}
-		b, err := boundsOf(name, bounds)
+		b, err := boundsOf(name, bounds.String)
 		if err != nil {
 			return nil, "", err
 		}
