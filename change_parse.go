@@ -131,7 +131,8 @@ func (p *changeParser) parse() bool {
 	return p.at == len(p.text)
 }
 
-// side reads what there is of a side. Most changes have one side, or end with it.
+// side reads what there is of a side, all words of which begin alike. Most changes
+// have one side, or end with it.
 func (p *changeParser) side(v *Value, words *sideWords) bool {
 	if !strings.HasPrefix(p.text[p.at:], words.value[:len(`,"b`)]) {
 		return true
