@@ -28,6 +28,12 @@ func (o Operation) onlyAfter() bool {
 // exportBatch is how many bytes are collected before they are written.
 const exportBatch = 64 << 10
 
+// exportRoom is the memory that a long export has for that, nearly all of which it
+// never touches, so that the system never gives it. It counts, though: Go collects
+// garbage when what there is has doubled, and a program that has next to nothing
+// but the driver's rows would do so each time a few thousand of them were read.
+const exportRoom = 4 << 20
+
 // walk goes over what is exported: it calls each with every event, which is
 // good until each returns, and ends with the first error.
 type walk func(each func(*Event) error) error
@@ -91,7 +97,13 @@ func (x *exportWriter) endEvent() error {
 	if len(x.buf) < exportBatch {
 		return nil
 	}
-	return x.flush()
+	if err := x.flush(); err != nil {
+		return err
+	}
+	if cap(x.buf) != exportRoom { // so it is at first, and after one huge event, whose memory must not be kept
+		x.buf = make([]byte, 0, exportRoom)
+	}
+	return nil
 }
 
 func (x *exportWriter) flush() error {
@@ -108,9 +120,6 @@ func (x *exportWriter) flush() error {
 		}
 	}
 	x.buf, x.ends = x.buf[:0], x.ends[:0]
-	if cap(x.buf) > 16*exportBatch { // one huge event must not keep its memory
-		x.buf = make([]byte, 0, exportBatch)
-	}
 	if err != nil {
 		return fmt.Errorf("audit: export: %w", err)
 	}

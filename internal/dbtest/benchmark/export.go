@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -28,10 +27,6 @@ const (
 	maxDumped = 1 / .5
 	maxPeak   = 32 // MiB
 )
-
-// exportGC is GOGC of the program that only exports: it has little that stays, and
-// some of its 32 MiB left.
-const exportGC = 150
 
 // exportLog is the table of what is exported.
 const exportLog = "exported_events"
@@ -59,7 +54,7 @@ func (b *bench) measureExport(ctx context.Context, size size) error {
 		return err
 	}
 	tool := b.exportTool()
-	fmt.Printf("%s, CSV, each in a process of its own, ours with GOGC=%d\n", b.database.Name, exportGC)
+	fmt.Printf("%s, CSV, each in a process of its own\n", b.database.Name)
 	out := newTable([]string{"events", "runs", "ours", "events/s", "peak MiB", tool.name, "ours/" + tool.name})
 	stored := 0
 	for _, n := range size.exported {
@@ -175,7 +170,6 @@ func (f tells) Write(p []byte) (int, error) { return len(p), f(string(p)) }
 // exportCSV is the program that only exports. It tells how many events it has
 // written and how many bytes of memory it had at most.
 func exportCSV(ctx context.Context, name string) error {
-	debug.SetGCPercent(exportGC)
 	drivers := map[string]string{"sqlite": "sqlite", "postgres": "pgx", "mysql": "mysql"}
 	dialects := map[string]sqlstore.Dialect{"sqlite": sqlstore.SQLite, "postgres": sqlstore.Postgres, "mysql": sqlstore.MySQL}
 	pool, err := sql.Open(drivers[name], os.Getenv(exportDSN))
