@@ -38,7 +38,7 @@ func newBench(ctx context.Context, database *dbtest.Database, limits *limits) (*
 	if err := raw.AutoMigrate(tables()...); err != nil {
 		return nil, err
 	}
-	for _, log := range []string{sqlstore.DefaultTable, handLog} {
+	for _, log := range []string{sqlstore.DefaultTable, handLog, readyLog} {
 		store, err := sqlstore.New(database.SQL(), database.Dialect, &sqlstore.Config{Table: log})
 		if err != nil {
 			return nil, err

@@ -44,8 +44,8 @@ func (b *bench) measureEntries(ctx context.Context, size size) error {
 	if err := b.installTrigger(); err != nil {
 		return err
 	}
-	variants := []variant{bareEntries(b.raw), handEntries(b.raw, b.database), hookEntries(hooked), triggerEntries(b.raw)}
-	columns := []string{"bare", "by hand", "hooks", "row trigger", "hooks/bare", "hooks/by hand", "by hand/bare", "row trigger/bare"}
+	variants := []variant{bareEntries(b.raw), handEntries(b.raw, b.database), hookEntries(hooked), triggerEntries(b.raw), readyEntries(b.raw, b.database.Dialect)}
+	columns := []string{"bare", "by hand", "hooks", "row trigger", "hooks/bare", "hooks/by hand", "by hand/bare", "row trigger/bare", "ready events/bare"}
 	if b.database.Dialect == sqlstore.Postgres {
 		if err := b.installOurs(ctx); err != nil {
 			return err

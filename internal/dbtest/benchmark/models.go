@@ -22,7 +22,7 @@ type Work struct {
 	Amount      int64
 	Started     time.Time
 	Ended       *time.Time
-	DeletedAt   gorm.DeletedAt
+	DeletedAt   gorm.DeletedAt `gorm:"index"` // as gorm.Model has it
 }
 
 // Entries with a key that the application makes, in a table for each variant.
@@ -33,6 +33,7 @@ type (
 	plainEntry   struct{ Entry }
 	triggerEntry struct{ Entry }
 	oursEntry    struct{ Entry } // with the triggers of package sqlstore
+	readyEntry   struct{ Entry }
 	bareCrowded  struct{ Entry } // among very many
 	hookCrowded  struct{ Entry }
 )
@@ -75,7 +76,7 @@ const theProject = "00000000-0000-4000-8000-000000000002"
 // tables are those that GORM makes.
 func tables() []any {
 	return []any{
-		&bareEntry{}, &handEntry{}, &hookEntry{}, &plainEntry{}, &triggerEntry{}, &oursEntry{}, &bareCrowded{}, &hookCrowded{},
+		&bareEntry{}, &handEntry{}, &hookEntry{}, &plainEntry{}, &triggerEntry{}, &oursEntry{}, &readyEntry{}, &bareCrowded{}, &hookCrowded{},
 		&bareNumbered{}, &handNumbered{}, &hookNumbered{}, &Project{}, &bareCharged{}, &handCharged{}, &hookCharged{},
 	}
 }
