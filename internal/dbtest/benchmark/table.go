@@ -3,10 +3,11 @@ package main
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/gormtrail/audit/internal/dbtest"
 )
 
 // result is what one operation took, by variant.
@@ -15,13 +16,7 @@ type result struct {
 	times     map[string][]time.Duration
 }
 
-func (r result) median(variant string) time.Duration {
-	times := slices.Sorted(slices.Values(r.times[variant]))
-	if len(times) == 0 {
-		return 0
-	}
-	return times[len(times)/2]
-}
+func (r result) median(variant string) time.Duration { return dbtest.Median(r.times[variant]) }
 
 // print prints results: the medians of the variants and the ratios of some, of
 // which a column is called "this/that", with their goals.
