@@ -215,10 +215,7 @@ func (s *eventSQL) doubt() string {
 	if s.kind != inserting {
 		doubts = append(doubts, s.changedMeanwhile(), s.composer.ComposeNewer(s.workspace(), literalSQL(string(s.entity)), "audit_id", variableSQL(ownVariables)))
 	}
-	for i := range doubts {
-		doubts[i] = "COALESCE(" + doubts[i] + ",false)"
-	}
-	return strings.Join(doubts, " OR ")
+	return strings.Join(doubts, " OR ") // true if one is, whatever is null
 }
 
 // images are the images of a row in doubt, as a reader scans them.
