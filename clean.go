@@ -25,13 +25,13 @@ func (e *Event) clean() {
 	e.Workspace = cleanID(e.Workspace)
 	e.Actor = cleanActor(e.Actor)
 	e.Initiator = cleanActor(e.Initiator)
-	e.Operation = Operation(cleanID(string(e.Operation)))
-	e.Origin = Origin(cleanID(string(e.Origin)))
-	e.Entity.Type = EntityType(cleanID(string(e.Entity.Type)))
+	e.Operation = cleanName(e.Operation)
+	e.Origin = cleanName(e.Origin)
+	e.Entity.Type = cleanName(e.Entity.Type)
 	e.Entity.ID = cleanID(e.Entity.ID)
 	e.Entity.Owner = cleanID(e.Entity.Owner)
 	e.Entity.Label = cleanText(e.Entity.Label, MaxLabelBytes)
-	e.Ownership = Ownership(cleanID(string(e.Ownership)))
+	e.Ownership = cleanName(e.Ownership)
 	e.Request.ID = cleanID(e.Request.ID)
 	e.Request.Address = cleanID(e.Request.Address)
 	e.Request.Agent = cleanText(e.Request.Agent, MaxLabelBytes)
@@ -44,7 +44,7 @@ func (e *Event) clean() {
 }
 
 func cleanActor(a Actor) Actor {
-	return Actor{Kind: ActorKind(cleanID(string(a.Kind))), ID: cleanID(a.ID), Name: cleanText(a.Name, MaxLabelBytes)}
+	return Actor{Kind: cleanName(a.Kind), ID: cleanID(a.ID), Name: cleanText(a.Name, MaxLabelBytes)}
 }
 
 // cleanText makes s valid UTF-8 without NUL, which PostgreSQL cannot store, and
@@ -77,6 +77,9 @@ func cleanID(s string) string {
 	digest := sha256.Sum256([]byte(s))
 	return cleanText(s, MaxIDBytes-2*sha256.Size-1) + "#" + hex.EncodeToString(digest[:])
 }
+
+// cleanName is cleanID for a name of another type.
+func cleanName[T ~string](name T) T { return T(cleanID(string(name))) }
 
 // personal reduces a request to what the config lets be kept of it.
 func (r *Recorder) personal(req Request) Request {

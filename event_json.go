@@ -202,13 +202,13 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 
 // appendRawJSON appends JSON that came from elsewhere such that the result is
 // on one line and valid: space outside of strings is dropped, characters as
-// [AppendJSONString] escapes them are escaped. What is not JSON becomes a
-// string, so that no value can break the log.
+// [AppendJSONString] escapes them are escaped. What is not JSON, or could not be
+// read back within an event, becomes a string, so that no value can break the log.
 func appendRawJSON(b []byte, raw []byte) []byte {
 	if plainJSON(raw) {
 		return append(b, raw...)
 	}
-	if !json.Valid(raw) {
+	if !json.Valid(raw) || nestsTooDeep(raw) {
 		return AppendJSONString(b, string(raw))
 	}
 	for len(raw) > 0 {
@@ -230,6 +230,27 @@ func appendRawJSON(b []byte, raw []byte) []byte {
 		raw = raw[n:]
 	}
 	return b
+}
+
+// maxNesting is how deep lists and objects may lie within a value. Package
+// encoding/json reads 10,000 levels, some of which are the event's own.
+const maxNesting = 9_000
+
+func nestsTooDeep(raw []byte) bool {
+	depth := 0
+	for i := 0; i < len(raw) && len(raw) > maxNesting; i++ {
+		switch raw[i] {
+		case '"':
+			i += stringEnd(raw[i:]) - 1
+		case '[', '{':
+			if depth++; depth > maxNesting {
+				return true
+			}
+		case ']', '}':
+			depth--
+		}
+	}
+	return false
 }
 
 // plainJSON reports whether raw is a literal, an integer or a string of plain

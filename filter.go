@@ -259,36 +259,39 @@ func each[T any](list []T, f func(T) bool) bool {
 	return !slices.ContainsFunc(list, func(v T) bool { return !f(v) })
 }
 
-// stored is the filter with its ids as the recorder stores them: a very long one
-// is cut to a digest.
-func (f Filter) stored() Filter {
-	long := func(s string) bool { return len(s) > MaxIDBytes }
+// Stored returns the filter with its names and ids as a [Recorder] writes them, which
+// replaces what no database stores and cuts what is very long to a digest. [Query],
+// [QueryPage] and [Snapshot] ask the store for that; who calls a [Store] passes it.
+func (f Filter) Stored() Filter {
 	f.Workspace = cleanID(f.Workspace)
-	if slices.ContainsFunc(f.Owners, long) {
-		f.Owners = slices.Clone(f.Owners)
-		for i, o := range f.Owners {
-			f.Owners[i] = cleanID(o)
-		}
-	}
-	if slices.ContainsFunc(f.Actors, func(a Actor) bool { return long(a.ID) }) {
-		f.Actors = slices.Clone(f.Actors)
-		for i, a := range f.Actors {
-			f.Actors[i] = cleanActor(a)
-		}
-	}
-	if slices.ContainsFunc(f.Entities, func(e Entity) bool { return long(e.ID) }) {
-		f.Entities = slices.Clone(f.Entities)
-		for i, e := range f.Entities {
-			f.Entities[i].ID = cleanID(e.ID)
-		}
-	}
-	if len(f.Except) > 0 {
-		f.Except = slices.Clone(f.Except)
-		for i, x := range f.Except {
-			f.Except[i] = x.stored()
-		}
-	}
+	f.Types = cleaned(f.Types, cleanName)
+	f.Origins = cleaned(f.Origins, cleanName)
+	f.Owners = cleaned(f.Owners, cleanID)
+	f.Actors = cleaned(f.Actors, func(a Actor) Actor {
+		return Actor{Kind: cleanName(a.Kind), ID: cleanID(a.ID), Name: a.Name}
+	})
+	f.Entities = cleaned(f.Entities, func(e Entity) Entity {
+		e.Type, e.ID = cleanName(e.Type), cleanID(e.ID)
+		return e
+	})
+	f.Actions = cleaned(f.Actions, func(a Action) Action {
+		a.Type, a.Operation, a.Origins = cleanName(a.Type), cleanName(a.Operation), cleaned(a.Origins, cleanName)
+		return a
+	})
+	f.Except = cleaned(f.Except, Filter.Stored)
 	return f
+}
+
+// cleaned is a copy of the list in which each element was cleaned.
+func cleaned[T any](list []T, clean func(T) T) []T {
+	if list == nil {
+		return nil
+	}
+	made := make([]T, len(list))
+	for i, v := range list {
+		made[i] = clean(v)
+	}
+	return made
 }
 
 // Matches reports whether the filter finds the event. Stores that do not

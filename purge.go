@@ -29,7 +29,8 @@ var ErrMissing = errors.New("audit: an event is not there")
 type PurgeBatch struct {
 	// Workspace is the workspace of the events. It is required.
 	Workspace string
-	// From and To bound their times: From <= time < To. To is required.
+	// From and To bound their times: From <= time < To. A zero From is open, To is
+	// required.
 	From, To time.Time
 	// IDs are the events that are deleted, each named once: from 1 to
 	// [MaxPageSize].

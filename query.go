@@ -127,7 +127,7 @@ func read(ctx context.Context, store Store, f Filter, after Position, size int) 
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("audit: query: %w", err)
 	}
-	events, err := store.List(ctx, f.stored(), after, size)
+	events, err := store.List(ctx, f.Stored(), after, size)
 	if err != nil {
 		return nil, fmt.Errorf("audit: query: %w", err)
 	}

@@ -45,7 +45,7 @@ func Snapshot(ctx context.Context, store Store, f Filter, each func(*Event) erro
 		return fmt.Errorf("audit: query: %w", err)
 	}
 	var stopped error
-	err = streamer.Stream(ctx, f.stored(), func(e *Event) error {
+	err = streamer.Stream(ctx, f.Stored(), func(e *Event) error {
 		stopped = each(e)
 		return stopped
 	})

@@ -19,6 +19,8 @@ import (
 const (
 	blockEvents = 500
 	blockBytes  = 1 << 20 // before it is compressed; a single event may have more
+	// maxEvent is how long an event may be: as long as audit.ReadJSONLines reads one.
+	maxEvent = 64 << 20
 )
 
 // blockWriter writes events as blocks.
@@ -34,6 +36,9 @@ func (w *blockWriter) add(e audit.Event) error {
 	line, err := e.MarshalJSON()
 	if err != nil {
 		return err
+	}
+	if len(line) >= maxEvent {
+		return fmt.Errorf("event %s has %d bytes, one of an archive has less than %d", e.ID, len(line), maxEvent)
 	}
 	if w.open.Events == 0 {
 		w.open = Block{Time: e.Time, ID: e.ID}
@@ -117,7 +122,7 @@ func (m Manifest) unpack(packed []byte, b Block) ([]audit.Event, error) {
 	z.Multistream(false)
 	var events []audit.Event
 	var last audit.Position
-	for e, err := range audit.ReadJSONLines(z) {
+	for e, err := range audit.ReadJSONLines(io.LimitReader(z, blockBytes+maxEvent)) {
 		at := e.Position()
 		switch {
 		case err != nil:

@@ -87,19 +87,18 @@ func (f Folder) Create(_ context.Context, name string, write func(io.Writer) err
 // Open implements [Place].
 func (f Folder) Open(_ context.Context, name string) (io.ReadSeekCloser, error) {
 	var file *os.File
-	err := f.within(name, func(root *os.Root) (err error) {
-		file, err = root.Open(name)
+	err := f.within(name, func(root *os.Root) error {
+		info, err := root.Stat(name)
+		if err == nil && !info.Mode().IsRegular() { // opening a pipe waits for its writer
+			err = &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
+		}
+		if err == nil {
+			file, err = root.Open(name)
+		}
 		return err
 	})
 	if err != nil {
 		return nil, err
-	}
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
-	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
 }

@@ -84,9 +84,13 @@ func (s *Store) List(ctx context.Context, f audit.Filter, after audit.Position, 
 	return found, nil
 }
 
-// newest is the newest event of the parts, nil if there is none.
+// newest is the newest event of the parts, which are in the order of time, nil if there
+// is none. What is older as a whole is not opened for it.
 func newest(ctx context.Context, parts []*part) (first *audit.Event, err error) {
-	for _, p := range parts {
+	for _, p := range slices.Backward(parts) {
+		if first != nil && p.manifest.Newest.Before(first.Time) {
+			continue
+		}
 		e, err := p.peek(ctx)
 		if err != nil {
 			return nil, err
@@ -100,7 +104,8 @@ func newest(ctx context.Context, parts []*part) (first *audit.Event, err error) 
 
 // Manifests returns the manifests of the workspace's archives that have events, or
 // may have, in a range, From <= time < To, by month and part. A zero time is open.
-// Those of other months are not read.
+// Those of other months are not read. What a manifest says of its oldest event leaves
+// it out of nothing: that shows when the event is read.
 func (s *Store) Manifests(ctx context.Context, workspace string, from, to time.Time) ([]Manifest, error) {
 	names, err := s.place.List(ctx, prefix(workspace))
 	if err != nil {
@@ -125,7 +130,7 @@ func (s *Store) Manifests(ctx context.Context, workspace string, from, to time.T
 		if m.Workspace != workspace {
 			return nil, damaged(name, "is of another workspace than its name tells")
 		}
-		if (from.IsZero() || !m.Newest.Before(from)) && (to.IsZero() || m.Oldest.Before(to)) {
+		if from.IsZero() || !m.Newest.Before(from) {
 			list = append(list, m)
 		}
 	}

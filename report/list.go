@@ -53,6 +53,7 @@ func (q *request) list(f audit.Filter) (listing, error) {
 	if !any {
 		return listing{}, nil
 	}
+	scoped = scoped.Stored()
 	var l listing
 	var newer, older bool
 	if at.way == before || at.way == oldest {
@@ -134,7 +135,7 @@ func (q *request) read(f audit.Filter, limit int) ([]audit.Event, error) {
 	if !any {
 		return nil, nil
 	}
-	return q.store.List(q.r.Context(), scoped, audit.Position{}, limit)
+	return q.store.List(q.r.Context(), scoped.Stored(), audit.Position{}, limit)
 }
 
 // pager are the links to other pages.

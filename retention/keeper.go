@@ -25,8 +25,9 @@ type Config struct {
 	Policy Policy
 
 	// Holds returns further holds, for programs that let people set them; see
-	// [Policy.Holds]. It is asked at the beginning of each purge. If it fails,
-	// nothing is deleted. Defaults to none.
+	// [Policy.Holds]. It is asked at the beginning of each purge and again before
+	// each of its transactions. If it fails, nothing more is deleted. Defaults to
+	// none.
 	Holds func(ctx context.Context) ([]audit.Filter, error)
 
 	// Archive takes what is deleted. Its files are of whole months (UTC), so that
@@ -77,6 +78,9 @@ func (c Config) validate() (Config, error) {
 	if slices.Contains(c.Workspaces, "") {
 		return c, errors.New("retention: Config.Workspaces names an empty workspace")
 	}
+	c.Policy, c.Workspaces = c.Policy.stored(), storedWorkspaces(c.Workspaces)
+	slices.Sort(c.Workspaces)
+	c.Workspaces = slices.Compact(c.Workspaces)
 	if c.MaxSkew == 0 {
 		c.MaxSkew = 5 * time.Minute
 	}
@@ -254,7 +258,7 @@ func (k *Keeper) holds(ctx context.Context) ([]audit.Filter, error) {
 	if err := (Policy{Holds: more}).Validate(); err != nil {
 		return nil, fmt.Errorf("retention: Config.Holds: %w", err)
 	}
-	return slices.Concat(k.cfg.Policy.Holds, more), nil
+	return slices.Concat(k.cfg.Policy.Holds, Policy{Holds: more}.stored().Holds), nil
 }
 
 // workspaces are those that are purged.

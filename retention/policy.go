@@ -19,7 +19,7 @@ const (
 	DefaultKeep = 365 * 24 * time.Hour
 	// MinKeep is the shortest time.
 	MinKeep = 24 * time.Hour
-	// Forever is longer than anything has been kept.
+	// Forever keeps events whatever their age.
 	Forever = time.Duration(math.MaxInt64)
 )
 
@@ -166,6 +166,28 @@ func checkHold(hold audit.Filter) error {
 	return (audit.Filter{Workspace: "any", Except: []audit.Filter{content}}).Validate()
 }
 
+// stored is the policy with its names as events have them.
+func (p Policy) stored() Policy {
+	rules := slices.Clone(p.Rules)
+	for i, r := range rules {
+		rules[i].Types = audit.Filter{Types: r.Types}.Stored().Types
+		rules[i].Workspaces = storedWorkspaces(r.Workspaces)
+	}
+	p.Rules, p.Holds = rules, slices.Clone(p.Holds)
+	for i, hold := range p.Holds {
+		p.Holds[i] = hold.Stored()
+	}
+	return p
+}
+
+func storedWorkspaces(names []string) []string {
+	stored := make([]string, len(names))
+	for i, name := range names {
+		stored[i] = audit.Filter{Workspace: name}.Stored().Workspace
+	}
+	return stored
+}
+
 func withoutWorkspace(f audit.Filter) audit.Filter {
 	f.Workspace = ""
 	return f
@@ -217,6 +239,14 @@ func (p Policy) plan(workspace string, holds []audit.Filter) plan {
 	return l
 }
 
+// holdsBack reports whether a hold keeps an event of the workspace.
+func (l plan) holdsBack(e audit.Event) bool {
+	return l.held || slices.ContainsFunc(l.holds, func(hold audit.Filter) bool {
+		hold.Workspace = l.workspace
+		return hold.Matches(e)
+	})
+}
+
 // asksForNothing reports whether a hold without its workspace is for everything.
 func asksForNothing(hold audit.Filter) bool {
 	v := reflect.ValueOf(hold)
@@ -228,9 +258,12 @@ func asksForNothing(hold audit.Filter) bool {
 	return true
 }
 
-// before is the time before which events that are kept so long have expired.
-// Archives are of whole months, so their events expire by the month.
+// before is the time before which events that are kept so long have expired, zero if
+// none ever does. Archives are of whole months, so their events expire by the month.
 func (l plan) before(keep time.Duration, now time.Time, months bool) time.Time {
+	if keep == Forever {
+		return time.Time{}
+	}
 	before := now.Add(-keep).UTC().Truncate(time.Microsecond)
 	if months {
 		before = monthStart(before)
@@ -253,7 +286,10 @@ func (l plan) bounds(now time.Time, months bool) bounds {
 	return b
 }
 
-// latest is the time from which on nothing has expired.
+// expired reports whether an event of that time has expired by a bound.
+func expired(at, bound time.Time) bool { return !bound.IsZero() && at.Before(bound) }
+
+// latest is the time from which on nothing has expired, zero if nothing has.
 func (b bounds) latest() time.Time {
 	last := b.other
 	for _, t := range b.types {
@@ -264,13 +300,15 @@ func (b bounds) latest() time.Time {
 	return last
 }
 
-// window is the filter of what has expired around a time: within its month and
-// between the bounds, so that the same types have expired in all of it.
+// window is the filter of what has expired around a time, at which something has:
+// within its month and between the bounds, so that the same types have expired in
+// all of it.
 func (l plan) window(b bounds, at time.Time) audit.Filter {
 	from := monthStart(at)
 	to := from.AddDate(0, 1, 0)
 	narrow := func(bound time.Time) {
 		switch {
+		case bound.IsZero(): // is none
 		case bound.After(at) && bound.Before(to):
 			to = bound
 		case !bound.After(at) && bound.After(from):
@@ -282,24 +320,28 @@ func (l plan) window(b bounds, at time.Time) audit.Filter {
 		narrow(bound)
 	}
 	f := audit.Filter{Workspace: l.workspace, From: from, To: to, Except: slices.Clone(l.holds)}
-	var expired, kept []audit.EntityType
+	var gone, kept []audit.EntityType
 	for _, t := range slices.Sorted(maps.Keys(b.types)) {
-		if at.Before(b.types[t]) {
-			expired = append(expired, t)
+		if expired(at, b.types[t]) {
+			gone = append(gone, t)
 		} else {
 			kept = append(kept, t)
 		}
 	}
 	switch {
-	case !at.Before(b.other):
-		f.Types = expired
+	case !expired(at, b.other):
+		f.Types = gone
 	case len(kept) > 0:
 		f.Except = append(f.Except, audit.Filter{Types: kept})
 	}
 	return f
 }
 
+// monthStart is the first moment of a time's month. The first month of all begins with
+// the zero time, which for a filter is no bound, so it holds what is older.
 func monthStart(t time.Time) time.Time {
-	t = t.UTC()
+	if t = t.UTC(); t.Year() < 1 {
+		return time.Time{}
+	}
 	return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC)
 }

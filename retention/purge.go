@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,17 +46,22 @@ func (p *purge) run(ctx context.Context) error {
 		return nil
 	}
 	bounds := p.plan.bounds(p.now, p.months)
-	for to := bounds.latest(); ; {
+	for to := bounds.latest(); !to.IsZero(); { // which would be no bound
 		last, err := p.store.List(ctx, audit.Filter{Workspace: p.plan.workspace, To: to}, audit.Position{}, 1)
 		if err != nil || len(last) == 0 {
 			return err
 		}
-		f := p.plan.window(bounds, last[0].Time)
+		at := last[0].Time
+		if !at.Before(to) {
+			return fmt.Errorf("the store finds an event of %s before %s", at.Format(time.RFC3339), to.Format(time.RFC3339))
+		}
+		f := p.plan.window(bounds, at)
 		if err := p.window(ctx, f); err != nil {
 			return err
 		}
 		to = f.From
 	}
+	return nil
 }
 
 // window deletes what f finds, after it was archived.
@@ -161,6 +167,10 @@ func (p *purge) compared(ctx context.Context, f audit.Filter, expired iter.Seq2[
 
 // delete deletes a batch and tells of it, and rests.
 func (p *purge) delete(ctx context.Context, f audit.Filter, batch []audit.Event, archives []archive.Manifest) error {
+	batch, err := p.unheld(ctx, batch)
+	if err != nil {
+		return err
+	}
 	for range maxTries {
 		if len(batch) == 0 {
 			return nil
@@ -182,6 +192,20 @@ func (p *purge) delete(ctx context.Context, f audit.Filter, batch []audit.Event,
 		return wait(ctx, time.Duration(float64(took)*(1-p.cfg.Share)/p.cfg.Share))
 	}
 	return fmt.Errorf("somebody else deletes the same events: %w", audit.ErrMissing)
+}
+
+// unheld are those of a batch that no hold keeps which was set since the purge began:
+// one that works through years may take days.
+func (p *purge) unheld(ctx context.Context, batch []audit.Event) ([]audit.Event, error) {
+	if p.cfg.Holds == nil || len(batch) == 0 {
+		return batch, nil
+	}
+	holds, err := p.holds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := p.cfg.Policy.plan(p.plan.workspace, holds)
+	return slices.DeleteFunc(batch, now.holdsBack), nil
 }
 
 func (p *purge) deleteOnce(ctx context.Context, f audit.Filter, batch []audit.Event, archives []archive.Manifest) error {

@@ -97,7 +97,7 @@ func (s *Store) List(ctx context.Context, f audit.Filter, after audit.Position, 
 	var page []audit.Event
 	for i := s.before(after, f.To) - 1; i >= 0 && len(page) < limit; i-- {
 		e := &s.events[i]
-		if e.Time.Before(f.From) {
+		if !f.From.IsZero() && e.Time.Before(f.From) {
 			break
 		}
 		if f.Matches(*e) {
@@ -122,7 +122,7 @@ func (s *Store) ListBefore(ctx context.Context, f audit.Filter, before audit.Pos
 	defer s.mu.RUnlock()
 	start := sort.Search(len(s.events), func(i int) bool {
 		e := &s.events[i]
-		return !e.Time.Before(f.From) && (before.IsZero() || e.Position().Compare(before) < 0)
+		return (f.From.IsZero() || !e.Time.Before(f.From)) && (before.IsZero() || e.Position().Compare(before) < 0)
 	})
 	var page []audit.Event
 	for i := start; i < len(s.events) && len(page) < limit; i++ {

@@ -29,7 +29,7 @@ func (s *Store) Purge(ctx context.Context, b audit.PurgeBatch) error {
 	}
 	purged := func(e audit.Event) bool {
 		_, named := gone[e.ID]
-		return named && e.Workspace == b.Workspace && !e.Time.Before(b.From) && e.Time.Before(b.To)
+		return named && e.Workspace == b.Workspace && (b.From.IsZero() || !e.Time.Before(b.From)) && e.Time.Before(b.To)
 	}
 	tell := prepare(b.Tell)
 	s.mu.Lock()

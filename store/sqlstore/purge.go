@@ -135,7 +135,7 @@ func (s *Store) Time(ctx context.Context) (time.Time, error) {
 	text := map[Dialect]string{
 		SQLite:   "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000",
 		Postgres: "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)",
-		MySQL:    "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)",
+		MySQL:    "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))",
 	}[s.names.dialect]
 	var micro int64
 	if err := s.db.QueryRowContext(ctx, text).Scan(&micro); err != nil {

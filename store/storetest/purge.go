@@ -42,6 +42,24 @@ var purgeRules = []rule[audit.Store]{
 		},
 	},
 	{
+		"Purge/WithoutFromThereIsNoFirstTime",
+		"a zero From is no bound: what is older than the zero time is listed, from either end, and purged",
+		func(t *testing.T, store audit.Store) {
+			purger := ability[audit.Purger](t, store)
+			oldest := event(1, func(e *audit.Event) { e.Time = time.Date(-1, 12, 31, 23, 59, 59, 0, time.UTC) })
+			events := []audit.Event{oldest, event(2)}
+			require.NoError(t, store.Append(context.Background(), events))
+			requireEvents(t, store, events)
+			if back, can := store.(audit.ReverseLister); can {
+				found, err := back.ListBefore(context.Background(), audit.Filter{Workspace: workspace}, audit.Position{}, 10)
+				require.NoError(t, err)
+				require.Equal(t, []audit.Event{event(2), oldest}, found)
+			}
+			require.NoError(t, purger.Purge(context.Background(), batch(nil, oldest)))
+			requireEvents(t, store, events[1:])
+		},
+	},
+	{
 		"Purge/AsManyAsABatchMayHave",
 		"a batch may name as many events as a page may have",
 		func(t *testing.T, store audit.Store) {
