@@ -48,9 +48,10 @@ type capture struct {
 	keys [][]any // of the rows that an INSERT has returned, if they are to be read again
 
 	// Of an upsert:
-	sets    [][]string // of columns on which it may hit a row
-	existed bool       // whether the row at hand was there before
-	found   []string   // keys of those that were
+	sets      [][]string // of columns on which it may hit a row
+	versioned bool       // see layout.isVersioned
+	existed   bool       // whether the row at hand was there before
+	found     []string   // keys of those that were
 }
 
 type statementKind uint8
@@ -174,7 +175,9 @@ func (c *capture) prepare(ctx context.Context, text string, args []any) (err err
 	switch c.kind {
 	case inserting:
 		if c.mayConflict() {
-			c.before, err = c.selectConflicting(ctx)
+			if c.versioned, err = c.layout.isVersioned(ctx, c.tx); err == nil {
+				c.before, err = c.selectConflicting(ctx)
+			}
 			err = failed(err)
 		}
 	case updating:

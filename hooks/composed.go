@@ -128,7 +128,11 @@ func (l *layout) fits(ctx context.Context, tx audit.DBTX, table string) bool {
 		ok = ok && can
 	}
 	if ok {
-		const plainTable = "SELECT relkind IN ('r','p') AND NOT relhasrules AND getdatabaseencoding()='UTF8' FROM pg_class WHERE oid=to_regclass($1)"
+		// Texts of a collation that is not deterministic compare as equal though
+		// they are not.
+		const plainTable = "SELECT relkind IN ('r','p') AND NOT relhasrules AND getdatabaseencoding()='UTF8' AND NOT EXISTS (SELECT 1 FROM pg_attribute a" +
+			" JOIN pg_collation o ON o.oid=a.attcollation WHERE a.attrelid=c.oid AND a.attnum>0 AND to_jsonb(o)->>'collisdeterministic'='false')" +
+			" FROM pg_class c WHERE oid=to_regclass($1)"
 		if err := tx.QueryRowContext(ctx, plainTable, l.dialect.quote(table)).Scan(&ok); err != nil {
 			return false // what is wrong shows in another form
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm/clause"
@@ -43,8 +44,11 @@ func (e *entity) means(column string) bool {
 func newEntity(t *table, o *modelOptions) (*entity, error) {
 	e := &entity{kind: o.kind, table: t, ignored: map[string]bool{}, redacted: map[string]bool{}, shown: map[string]bool{}}
 	t.entity = e
+	if err := e.readEmbedded(t.schema, t.schema.ModelType, nil); err != nil {
+		return nil, err
+	}
 	for _, f := range t.schema.Fields {
-		if err := e.readTag(f); err != nil {
+		if err := e.readTag(f, f.Tag.Get("audit")); err != nil {
 			return nil, err
 		}
 		if f.DBName != "" && e.deleted == "" && isSoftDelete(f) {
@@ -87,15 +91,63 @@ func meaningOf(s *schema.Schema, registered map[string]*table) *entity {
 		return t.entity
 	}
 	e := &entity{ignored: map[string]bool{}, redacted: map[string]bool{}, shown: map[string]bool{}}
+	// A mistake in a tag is nothing to those who do not register the model.
+	_ = e.readEmbedded(s, s.ModelType, nil)
 	for _, f := range s.Fields {
-		_ = e.readTag(f) // a mistake in it is nothing to those who do not register it
+		_ = e.readTag(f, f.Tag.Get("audit"))
 	}
 	return e
 }
 
-// readTag takes in the audit tag of one field.
-func (e *entity) readTag(f *schema.Field) error {
-	tag := f.Tag.Get("audit")
+// readEmbedded takes in the audit tags of embedded structs, which are those of all
+// their fields. Path leads to the type from the model.
+func (e *entity) readEmbedded(s *schema.Schema, of reflect.Type, path []string) error {
+	for i := range of.NumField() {
+		field := of.Field(i)
+		inner := field.Type
+		if inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
+		within := append(slices.Clone(path), field.Name)
+		fields := embedded(s, within)
+		if inner.Kind() != reflect.Struct || len(fields) == 0 {
+			continue
+		}
+		tag := field.Tag.Get("audit")
+		if len(fields) > 1 && meansOne(tag) {
+			return fmt.Errorf("audit: %s.%s holds several columns, so the tag audit:%q does not fit it; tag the field that is meant", s.Name, strings.Join(within, "."), tag)
+		}
+		for _, f := range fields {
+			if err := e.readTag(f, tag); err != nil {
+				return err
+			}
+		}
+		if err := e.readEmbedded(s, inner, within); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// meansOne reports whether a tag is for one column of a model.
+func meansOne(tag string) bool {
+	return slices.ContainsFunc(strings.Split(tag, ","), func(word string) bool {
+		return slices.Contains([]string{"workspace", "owner", "label"}, strings.TrimSpace(word))
+	})
+}
+
+// embedded are the columns that come from within a struct.
+func embedded(s *schema.Schema, path []string) (fields []*schema.Field) {
+	for _, f := range s.Fields {
+		if f.DBName != "" && len(f.BindNames) > len(path) && slices.Equal(f.BindNames[:len(path)], path) {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
+// readTag takes in an audit tag for one field.
+func (e *entity) readTag(f *schema.Field, tag string) error {
 	if tag == "" {
 		return nil
 	}

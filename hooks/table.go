@@ -92,8 +92,9 @@ type layout struct {
 	lean  *texts   // if no wide column is assigned
 	texts sync.Map // else: uint64 to *texts, by which of them are; see mask
 
-	composed composed  // forms of statements that record what they do
-	readers  sync.Pool // of *reader
+	composed  composed // forms of statements that record what they do
+	versioned atomic.Pointer[bool]
+	readers   sync.Pool // of *reader
 }
 
 // texts are what statements are made of.
@@ -147,7 +148,7 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
 		e = t.join.meaning
 	}
 	for _, ct := range types {
-		name := ct.Name()
+		name := d.spelled(ct.Name(), t.schema)
 		f := t.schema.FieldsByDBName[name]
 		c := column{
 			name:     name,
@@ -177,6 +178,20 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
 	l.workspace, l.owner, l.label, l.deleted = l.find(e.workspace), l.find(e.owner), l.find(e.label), l.find(e.deleted)
 	l.lean = l.newTexts(0)
 	return l, nil
+}
+
+// spelled is a column's name as the model has it: to SQLite and MySQL, which know a
+// column in any letters, a table's Memo is a model's memo.
+func (d dialect) spelled(column string, s *schema.Schema) string {
+	if d.name == "postgres" || s.FieldsByDBName[column] != nil {
+		return column
+	}
+	for _, name := range s.DBNames {
+		if strings.EqualFold(name, column) {
+			return name
+		}
+	}
+	return column
 }
 
 // maxWide is how many wide columns are told apart in a mask.

@@ -139,8 +139,25 @@ func (c *capture) returned() string {
 }
 
 // tellsExisting reports whether the database tells the rows that an upsert has
-// changed from those it has inserted.
-func (c *capture) tellsExisting() bool { return c.plugin.dialect.name == "postgres" && c.mayConflict() }
+// changed from those it has inserted: PostgreSQL does for plain tables, which have
+// the system column that it takes.
+func (c *capture) tellsExisting() bool { return c.versioned && c.mayConflict() }
+
+// isVersioned reports whether rows that are written to the table are returned with
+// their versions: PostgreSQL's are, but for partitioned tables and views.
+func (l *layout) isVersioned(ctx context.Context, tx audit.DBTX) (versioned bool, err error) {
+	if l.dialect.name != "postgres" {
+		return false, nil
+	}
+	if known := l.versioned.Load(); known != nil {
+		return *known, nil
+	}
+	const ofTable = "SELECT count(*)>0 FROM pg_class WHERE oid=to_regclass($1) AND relkind='r'"
+	if err = tx.QueryRowContext(ctx, ofTable, l.from).Scan(&versioned); err == nil {
+		l.versioned.Store(&versioned)
+	}
+	return versioned, err
+}
 
 // existedDest is where the answer to that is scanned.
 func (c *capture) existedDest() []any {
