@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"gorm.io/gorm"
@@ -10,8 +11,9 @@ import (
 
 // matching is the SELECT of the rows that an UPDATE or DELETE is going to change.
 type matching struct {
-	text string
-	vars int // how many of the last variables of the statement are its own
+	text   string
+	vars   int  // how many of the last variables of the statement are its own
+	random bool // it would find others than the statement
 }
 
 // readMatching reads, and locks, the rows that the statement at hand is going to
@@ -19,6 +21,9 @@ type matching struct {
 // and the SELECT need not be built for each.
 func (c *capture) readMatching(ctx context.Context, text string, args []any) ([]image, error) {
 	m := c.layout.textsFor(c.assigned).matching.of(text, func() matching { return c.matchingOf(text, len(args)) })
+	if m.random {
+		return nil, failed(fmt.Errorf("the conditions of a statement on table %q are random, so it would change other rows than were read before; read their keys first and name these", c.table.name))
+	}
 	if m.text == "" {
 		return c.selectMatching(ctx)
 	}
@@ -28,14 +33,28 @@ func (c *capture) readMatching(ctx context.Context, text string, args []any) ([]
 // matchingOf makes the SELECT for statements of a text; none if it is not sure
 // which of their variables are those of the conditions.
 func (c *capture) matchingOf(text string, args int) matching {
-	if _, joined := c.joinedTables(); joined || strings.Count(text, "?") != args {
-		return matching{}
-	}
 	s, conditions := c.buildMatching()
-	if !strings.HasSuffix(text, conditions) || strings.Count(conditions, "?") != len(s.Vars) {
-		return matching{}
+	m := matching{random: isRandom(c.plugin.dialect.name, conditions)}
+	_, joined := c.joinedTables()
+	if !joined && strings.Count(text, "?") == args && strings.HasSuffix(text, conditions) && strings.Count(conditions, "?") == len(s.Vars) {
+		m.text, m.vars = s.SQL.String(), len(s.Vars)
 	}
-	return matching{s.SQL.String(), len(s.Vars)}
+	return m
+}
+
+// isRandom reports whether conditions call a function that gives something else
+// each time.
+func isRandom(dialect, conditions string) bool {
+	l := &lexer{dialect: dialect, text: conditions}
+	last, ok := l.next()
+	for ok {
+		var t token
+		if t, ok = l.next(); ok && t.kind == '(' && last.isOne([]string{"random", "rand", "randomblob", "gen_random_uuid", "uuid"}) {
+			return true
+		}
+		last = t
+	}
+	return false
 }
 
 // selectMatching is readMatching by the very clauses that the statement was built

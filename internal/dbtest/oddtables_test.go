@@ -136,3 +136,31 @@ func TestATagOfAnEmbeddedStructIsThatOfItsFields(t *testing.T) {
 	require.EqualError(t, openGorm(t, database).Use(hooks.New(rec, hooks.Model[Torn]("torn"))),
 		`audit: Torn.Both holds several columns, so the tag audit:"label" does not fit it; tag the field that is meant`)
 }
+
+func TestRandomConditionsAreRefusedWhereTheyWouldBeReadTwice(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		db, recorded := found(t, database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, name varchar(20), memo varchar(20), junk varchar(20))")
+		require.NoError(t, db.Create(&[]Note{{ID: 1, Name: "a"}, {ID: 2, Name: "a"}}).Error)
+		created := recorded()
+		random := map[string]string{"sqlite": "abs(random()) >= 0", "postgres": "random() >= 0", "mysql": "RAND() >= 0"}[database.Name]
+		updated := db.Model(&Note{}).Where(random).Update("name", "b")
+		const refused = `the conditions of a statement on table "notes" are random, so it would change other rows than were read before; read their keys first and name these`
+		if database.Name == "postgres" {
+			require.NoError(t, updated.Error)
+			require.Equal(t, append(created, `3/2 Jo updated note 1 "b": name "a" => "b"`, `4/2 Jo updated note 2 "b": name "a" => "b"`), recorded())
+			return
+		}
+		require.ErrorContains(t, updated.Error, refused)
+		if database.Name == "sqlite" {
+			require.ErrorContains(t, db.Where(random).Delete(&Note{}).Error, refused)
+			require.ErrorContains(t, db.Where("id = (SELECT id FROM notes WHERE "+random+" LIMIT 1)").Delete(&Note{}).Error, refused)
+		} else { // which gives back what it deletes
+			require.ErrorContains(t, db.Model(&Note{}).Where("id > 0").Order("RAND()").Limit(1).Update("name", "b").Error, refused)
+		}
+		require.Equal(t, created, recorded())
+		// A value may be random, and a column may be called so.
+		value := map[string]string{"sqlite": "hex(randomblob(8))", "mysql": "LEFT(UUID(), 8)"}[database.Name]
+		require.NoError(t, db.Model(&Note{}).Where("id = 1 AND name <> 'rand('").Update("junk", gorm.Expr(value)).Error)
+	})
+}
