@@ -152,3 +152,23 @@ func FuzzEventJSON(f *testing.F) {
 
 // readable has U+FFFD for every byte that is not UTF-8.
 func readable(s string) string { return string([]rune(s)) }
+
+func TestAValueThatNestsTooDeeplyToBeReadBackIsAText(t *testing.T) {
+	t.Parallel()
+	nested := func(depth int) json.RawMessage {
+		return json.RawMessage(strings.Repeat(`[{"]":`, depth/2) + "1" + strings.Repeat("}]", depth/2))
+	}
+	for depth, text := range map[int]bool{100: false, 9_000: false, 9_002: true, 9_998: true, 10_000: true, 20_000: true} {
+		e := audit.Event{Changes: []audit.Change{{Field: "f", After: audit.Value{JSON: nested(depth)}}}}
+		var read audit.Event
+		require.NoError(t, json.Unmarshal(e.AppendJSON(nil), &read), depth)
+		want := nested(depth)
+		if text {
+			want = audit.AppendJSONString(nil, string(want))
+		}
+		require.Equal(t, string(want), string(read.Changes[0].After.JSON), depth)
+		stored, err := audit.ParseStored(string(audit.AppendStored(nil, e.Changes)))
+		require.NoError(t, err, depth)
+		require.Equal(t, string(want), string(stored[0].After.JSON), depth)
+	}
+}

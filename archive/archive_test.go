@@ -11,7 +11,9 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -555,4 +557,61 @@ func (m memory) List(_ context.Context, prefix string) ([]string, error) {
 	}
 	slices.Sort(names)
 	return names, nil
+}
+
+func TestWhatAManifestSaysOfItsOldestEventHidesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 1200, march)
+	path := r.file(t, ".manifest.json")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	lie := strings.Replace(string(text), `"oldest": "2025-03-01T00:00:00Z"`, `"oldest": "2025-03-01T01:30:00Z"`, 1)
+	require.NoError(t, os.WriteFile(path, []byte(lie), 0o600))
+	_, err = r.archives.List(context.Background(), audit.Filter{Workspace: "Acme & Co.", To: march.Add(time.Hour)}, audit.Position{}, 10)
+	require.ErrorIs(t, err, archive.ErrDamaged)
+	require.ErrorContains(t, err, fmt.Sprintf("%q", filepath.Base(r.file(t, ".jsonl.gz"))))
+}
+
+// opened counts the files of a place that are opened to be read.
+type opened struct {
+	archive.Place
+	data *[]string
+}
+
+func (o opened) Open(ctx context.Context, name string) (io.ReadSeekCloser, error) {
+	if strings.HasSuffix(name, ".jsonl.gz") {
+		*o.data = append(*o.data, name)
+	}
+	return o.Place.Open(ctx, name)
+}
+
+func TestArchivesThatAreOlderThanAPageAreNotOpened(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 20, march, march.AddDate(0, 1, 0), march.AddDate(0, 2, 0))
+	var names []string
+	store, err := archive.New(opened{archive.Folder(r.folder), &names})
+	require.NoError(t, err)
+	page, err := store.List(context.Background(), audit.Filter{Workspace: "Acme & Co."}, audit.Position{}, 20)
+	require.NoError(t, err)
+	require.Len(t, page, 20)
+	require.Len(t, names, 1)
+	require.Contains(t, names[0], "2025-05")
+	next, err := store.List(context.Background(), audit.Filter{Workspace: "Acme & Co."}, page[9].Position(), 11)
+	require.NoError(t, err)
+	require.Equal(t, page[10:], next[:10])
+	require.Len(t, names, 3, "the month's once more, and the one before it")
+}
+
+func TestWhatIsNoFileIsAnErrorThatNamesIt(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no named pipes in a folder")
+	}
+	r := newRig(t, 20, march)
+	path := r.file(t, ".jsonl.gz")
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, exec.Command("mkfifo", path).Run())
+	_, err := r.archives.List(context.Background(), audit.Filter{Workspace: "Acme & Co."}, audit.Position{}, 1)
+	require.ErrorContains(t, err, "not a regular file", "and nobody waits for somebody who writes into it")
+	require.ErrorContains(t, err, filepath.Base(path))
 }

@@ -205,7 +205,7 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid=i.indrelid AND a.attnum=u.attnum
 WHERE i.indrelid=to_regclass($1) AND i.indisunique AND u.place<=i.indnkeyatts AND i.indexprs IS NULL
 ORDER BY i.indexrelid, u.place`,
 	"mysql": `SELECT INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS
-WHERE TABLE_SCHEMA=DATABASE() AND TABLE_NAME=? AND NON_UNIQUE=0 AND COLUMN_NAME IS NOT NULL ORDER BY INDEX_NAME, SEQ_IN_INDEX`,
+WHERE TABLE_SCHEMA=COALESCE(NULLIF(?,''),DATABASE()) AND TABLE_NAME=? AND NON_UNIQUE=0 AND COLUMN_NAME IS NOT NULL ORDER BY INDEX_NAME, SEQ_IN_INDEX`,
 	"sqlite": `SELECT l.name, i.name FROM pragma_index_list(?) l JOIN pragma_index_info(l.name) i
 WHERE l."unique"=1 AND i.name IS NOT NULL ORDER BY l.name, i.seqno`,
 }
@@ -216,11 +216,15 @@ func (t *table) uniqueIndexes(ctx context.Context, d dialect, tx audit.DBTX) ([]
 	if known := t.indexes.Load(); known != nil {
 		return *known, nil
 	}
-	name := t.name
-	if d.name == "postgres" {
-		name = d.quote(name)
+	name := []any{t.name}
+	switch d.name {
+	case "postgres":
+		name[0] = d.quote(t.name)
+	case "mysql":
+		at := strings.LastIndexByte(t.name, '.')
+		name = []any{t.name[:max(at, 0)], t.name[at+1:]}
 	}
-	rows, err := tx.QueryContext(ctx, uniqueIndexQueries[d.name], name)
+	rows, err := tx.QueryContext(ctx, uniqueIndexQueries[d.name], name...)
 	if err != nil {
 		return nil, fmt.Errorf("read the unique indexes of table %q: %w", t.name, err)
 	}

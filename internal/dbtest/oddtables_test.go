@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
 
 	"github.com/gormtrail/audit"
 	"github.com/gormtrail/audit/hooks"
@@ -163,4 +164,29 @@ func TestRandomConditionsAreRefusedWhereTheyWouldBeReadTwice(t *testing.T) {
 		value := map[string]string{"sqlite": "hex(randomblob(8))", "mysql": "LEFT(UUID(), 8)"}[database.Name]
 		require.NoError(t, db.Model(&Note{}).Where("id = 1 AND name <> 'rand('").Update("junk", gorm.Expr(value)).Error)
 	})
+}
+
+// Elsewhere is of a table that is named with its database.
+type Elsewhere struct {
+	ID   uint   `gorm:"primaryKey"`
+	Code string `gorm:"size:20"`
+	Name string `gorm:"size:20"`
+}
+
+func TestUniqueIndexesOfATableThatIsNamedWithItsDatabaseAreKnown(t *testing.T) {
+	t.Parallel()
+	database := Open(t, "mysql")
+	db := openGorm(t, database, &gorm.Config{NamingStrategy: schema.NamingStrategy{TablePrefix: database.Namespace + "."}})
+	require.NoError(t, db.Exec("CREATE TABLE elsewheres (id bigint AUTO_INCREMENT PRIMARY KEY, code varchar(20) UNIQUE, name varchar(20))").Error)
+	store := wire(t, db, database, storeInDatabase, nil, []hooks.Option{hooks.Model[Elsewhere]("elsewhere")})
+	begin := newClock().Now()
+	db = db.WithContext(audit.WithActor(audit.WithWorkspace(context.Background(), "w1"), jo))
+	upsert := clause.OnConflict{DoUpdates: clause.AssignmentColumns([]string{"name"})}
+	for _, name := range []string{"a", "b"} {
+		require.NoError(t, db.Clauses(upsert).Create(&Elsewhere{Code: "x", Name: name}).Error)
+	}
+	require.Equal(t, []string{
+		`1/1 Jo created elsewhere 1 "": id - => 1; code - => "x"; name - => "a"`,
+		`2/2 Jo updated elsewhere 1 "": name "a" => "b"`,
+	}, say(eventsSince(t, store, "w1", begin)))
 }
