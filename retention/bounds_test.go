@@ -2,6 +2,8 @@ package retention_test
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -140,4 +142,26 @@ func TestAHoldThatIsSetDuringAPurgeKeepsWhatIsStillThere(t *testing.T) {
 	require.Equal(t, 2, result.Events)
 	left, _ := r.left()
 	require.Equal(t, []audit.Event{event("w1", audit.TypeTag, 500, 1)}, left)
+}
+
+func TestMoreHoldsThanAFilterHasRoomForAreFollowed(t *testing.T) {
+	t.Parallel()
+	const holds = 1500
+	for _, archived := range []bool{false, true} {
+		var events []audit.Event
+		for n := range holds + 10 {
+			events = append(events, event("w1", audit.TypeProject, 500, n))
+		}
+		recent := event("w1", audit.TypeProject, 0, 0)
+		r := newRig(t, archived, append(slices.Clone(events), recent)...)
+		for n := range holds {
+			r.cfg.Policy.Holds = append(r.cfg.Policy.Holds, audit.Filter{Entities: []audit.Entity{{Type: audit.TypeProject, ID: strconv.Itoa(n)}}})
+		}
+		r.cfg.Share = 1
+		result, err := r.keeper(t).Purge(context.Background())
+		require.NoError(t, err)
+		require.Equal(t, 10, result.Events)
+		left, _ := r.left()
+		require.Equal(t, append(events[:holds:holds], recent), left)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"iter"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -143,7 +144,7 @@ func (p *purge) keeps(ctx context.Context, w *whole) (bool, error) {
 		others.Except = []audit.Filter{{Types: f.Types}}
 		kept = append(kept, others)
 	}
-	for _, out := range f.Except {
+	for _, out := range slices.Concat(f.Except, p.plan.more) {
 		out.Workspace = p.plan.workspace
 		if out.From.Before(w.month) {
 			out.From = w.month

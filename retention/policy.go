@@ -199,7 +199,8 @@ type plan struct {
 	keep      time.Duration // of every type that types does not name
 	types     map[audit.EntityType]time.Duration
 	holds     []audit.Filter
-	held      bool // all of it
+	more      []audit.Filter // holds for which a filter has no room
+	held      bool           // all of it
 }
 
 // plan makes that of a workspace. The policy is valid.
@@ -236,15 +237,31 @@ func (p Policy) plan(workspace string, holds []audit.Filter) plan {
 			l.holds = append(l.holds, hold)
 		}
 	}
+	if (audit.Filter{Workspace: workspace, Except: l.holds}).Validate() != nil {
+		l.holds, l.more = fitting(l.holds)
+	}
 	return l
+}
+
+// fitting are the holds that one filter can leave out, and the others.
+func fitting(holds []audit.Filter) (fit, more []audit.Filter) {
+	for _, hold := range holds {
+		if (audit.Filter{Workspace: "any", Except: append(fit, hold)}).Validate() == nil {
+			fit = append(fit, hold)
+		} else {
+			more = append(more, hold)
+		}
+	}
+	return fit, more
 }
 
 // holdsBack reports whether a hold keeps an event of the workspace.
 func (l plan) holdsBack(e audit.Event) bool {
-	return l.held || slices.ContainsFunc(l.holds, func(hold audit.Filter) bool {
+	matches := func(hold audit.Filter) bool {
 		hold.Workspace = l.workspace
 		return hold.Matches(e)
-	})
+	}
+	return l.held || slices.ContainsFunc(l.holds, matches) || slices.ContainsFunc(l.more, matches)
 }
 
 // asksForNothing reports whether a hold without its workspace is for everything.

@@ -194,10 +194,10 @@ func (p *purge) delete(ctx context.Context, f audit.Filter, batch []audit.Event,
 	return fmt.Errorf("somebody else deletes the same events: %w", audit.ErrMissing)
 }
 
-// unheld are those of a batch that no hold keeps which was set since the purge began:
-// one that works through years may take days.
+// unheld are those of a batch that no hold keeps for which the filter had no room, or
+// which was set since the purge began: one that works through years may take days.
 func (p *purge) unheld(ctx context.Context, batch []audit.Event) ([]audit.Event, error) {
-	if p.cfg.Holds == nil || len(batch) == 0 {
+	if p.cfg.Holds == nil && len(p.plan.more) == 0 || len(batch) == 0 {
 		return batch, nil
 	}
 	holds, err := p.holds(ctx)
