@@ -267,9 +267,7 @@ func (f Filter) Stored() Filter {
 	f.Types = cleaned(f.Types, cleanName)
 	f.Origins = cleaned(f.Origins, cleanName)
 	f.Owners = cleaned(f.Owners, cleanID)
-	f.Actors = cleaned(f.Actors, func(a Actor) Actor {
-		return Actor{Kind: cleanName(a.Kind), ID: cleanID(a.ID), Name: a.Name}
-	})
+	f.Actors = cleaned(f.Actors, cleanActor)
 	f.Entities = cleaned(f.Entities, func(e Entity) Entity {
 		e.Type, e.ID = cleanName(e.Type), cleanID(e.ID)
 		return e

@@ -215,3 +215,29 @@ func TestAVeryLongIDIsFoundUnderTheNameItWasGiven(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, page.Events, 1)
 }
+
+func TestAFilterIsStoredAsEventsAre(t *testing.T) {
+	t.Parallel()
+	long, nul := strings.Repeat("x", 300), "a\x00b"
+	event := audit.Event{
+		Workspace: long, Actor: audit.Actor{Kind: audit.ActorKind(nul), ID: long}, Operation: audit.Operation(long), Origin: audit.Origin(nul),
+		Entity: audit.Entity{Type: audit.EntityType(long), ID: nul, Owner: long},
+	}
+	store := memstore.New()
+	rec, err := audit.New(store, nil)
+	require.NoError(t, err)
+	require.NoError(t, rec.Record(context.Background(), event))
+	all := store.All()
+	require.Len(t, all, 1)
+	f := audit.Filter{
+		Workspace: long, Actors: []audit.Actor{event.Actor}, Types: []audit.EntityType{event.Entity.Type}, Origins: []audit.Origin{event.Origin},
+		Entities: []audit.Entity{event.Entity}, Owners: []string{long},
+		Actions: []audit.Action{{Type: event.Entity.Type, Operation: event.Operation, Origins: []audit.Origin{event.Origin}}},
+	}
+	require.False(t, f.Matches(all[0]))
+	require.True(t, f.Stored().Matches(all[0]))
+	require.Equal(t, f.Stored(), f.Stored().Stored())
+	f.Except = []audit.Filter{{Types: f.Types}}
+	require.False(t, f.Stored().Matches(all[0]))
+	require.Equal(t, audit.Filter{Workspace: "w"}, audit.Filter{Workspace: "w"}.Stored())
+}
