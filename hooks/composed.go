@@ -125,7 +125,7 @@ func (l *layout) fits(ctx context.Context, tx audit.DBTX, table string) bool {
 	}
 	if l.deleted >= 0 {
 		_, can := l.columns[l.deleted].deletedSQL("x")
-		ok = ok && can
+		ok = ok && can && l.alive == nil
 	}
 	if ok {
 		// Texts of a collation that is not deterministic compare as equal though

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
@@ -21,6 +22,8 @@ type entity struct {
 
 	// Columns with a meaning; empty if there is none.
 	workspace, owner, label, deleted string
+
+	alive *time.Time // what deleted holds in rows that are not, beside null and zero; may be nil
 
 	ignored, redacted, shown map[string]bool
 
@@ -52,7 +55,7 @@ func newEntity(t *table, o *modelOptions) (*entity, error) {
 			return nil, err
 		}
 		if f.DBName != "" && e.deleted == "" && isSoftDelete(f) {
-			e.deleted = f.DBName
+			e.deleted, e.alive = f.DBName, aliveOf(f)
 		}
 	}
 	column := func(name string) (string, error) { return columnOf(t.schema, name) }
@@ -197,6 +200,15 @@ func isSoftDelete(f *schema.Field) bool {
 	return ok
 }
 
+// aliveOf is the time that a soft delete with the tag zeroValue has in rows that
+// are not deleted; nil if it is null in them.
+func aliveOf(f *schema.Field) *time.Time {
+	if t, ok := parseTime(f.TagSettings["ZEROVALUE"]); ok {
+		return &t
+	}
+	return nil
+}
+
 // change makes the event of one row from its old and its new image. It reports
 // false if nothing that is audited has changed. Owner is a likely one.
 func (e *entity) change(l *layout, before, after *image, changes *slab[audit.Change], owner string) (audit.Event, bool) {
@@ -256,16 +268,25 @@ func operationOf(l *layout, before, after *image) audit.Operation {
 }
 
 // isDeleted reports whether a row is marked as deleted: its mark is neither
-// null nor zero.
+// null nor zero, nor what the model says instead.
 func (l *layout) isDeleted(row *image) bool {
 	if l.deleted < 0 {
 		return false
 	}
-	switch string(row.cells[l.deleted].json) {
+	mark := row.cells[l.deleted]
+	switch string(mark.json) {
 	case "null", "0", "false", `""`:
 		return false
 	}
-	return true
+	return l.alive == nil || !isAbout(plain(mark), *l.alive)
+}
+
+// isAbout reports whether a text is a time as a model gives it. The model names no
+// zone: the database takes its connection's, which is not known here. No zone is
+// further from UTC than fourteen hours.
+func isAbout(text string, t time.Time) bool {
+	is, ok := parseTime(text)
+	return ok && is.Sub(t).Abs() <= 14*time.Hour
 }
 
 // sameCell reports whether a column has not changed. Of two long values without

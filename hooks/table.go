@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gorm.io/gorm/schema"
 
@@ -83,6 +84,8 @@ type layout struct {
 
 	// Places of the columns with a meaning; -1 if there is none.
 	workspace, owner, label, deleted int
+
+	alive *time.Time // as in entity
 
 	dialect  dialect
 	table    string   // without the database schema
@@ -176,6 +179,7 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
 		l.keys = append(l.keys, i)
 	}
 	l.workspace, l.owner, l.label, l.deleted = l.find(e.workspace), l.find(e.owner), l.find(e.label), l.find(e.deleted)
+	l.alive = e.alive
 	l.lean = l.newTexts(0)
 	return l, nil
 }
