@@ -115,7 +115,7 @@ func (j *join) id(l *layout, row *image, i int) audit.Value {
 	if c := &l.columns[i]; c.redacted {
 		return audit.Value{JSON: audit.AppendJSONString(nil, keyText(c, row.cells[i]))}
 	}
-	return audit.Value{JSON: json.RawMessage(row.cells[i].json)}
+	return audit.Value{JSON: json.RawMessage(row.cells[i].json), Form: row.cells[i].form}
 }
 
 // addElements adds the changes of a join table to the events of the owners. An

@@ -65,7 +65,7 @@ func (r reference) refersTo(v audit.Value) json.RawMessage {
 		}
 		id = object[r.inside]
 	}
-	if v.Form != audit.FormPlain && !(r.element && v.Form == audit.FormPartial) || id == nil || string(id) == "null" {
+	if v.Form != audit.FormPlain && v.Form != audit.FormBase64 && !(r.element && v.Form == audit.FormPartial) || id == nil || string(id) == "null" {
 		return nil
 	}
 	return id
@@ -80,7 +80,7 @@ func (u *unit) label(ctx context.Context, events []pending) error {
 		if _, known := u.labels[key]; !known {
 			u.know(key, "")
 			one := reference{table: r.table, key: r.key, label: r.label}
-			wanted[one] = append(wanted[one], []any{cell{json: id}.arg()})
+			wanted[one] = append(wanted[one], []any{cell{json: id, form: v.Form}.arg()})
 		}
 	})
 	for r, keys := range wanted {
@@ -137,9 +137,12 @@ func (u *unit) readLabels(ctx context.Context, r reference, keys [][]any) error 
 }
 
 func (u *unit) readLabelsOf(ctx context.Context, r reference, text string, args []any) error {
-	k := kindText // as the references have it; MySQL gives numbers as text
-	if _, text := args[0].(string); !text {
-		k = kindNumber
+	k := kindNumber // as the references have it; MySQL gives numbers as text
+	switch args[0].(type) {
+	case string:
+		k = kindText
+	case []byte:
+		k = kindBytes
 	}
 	rows, err := u.tx.QueryContext(ctx, text, args...)
 	if err != nil {

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"slices"
 
@@ -276,6 +277,11 @@ func (w *writer) flush(ctx context.Context) error {
 
 // arg is a value as a variable of a query.
 func (c cell) arg() any {
+	if c.form == audit.FormBase64 {
+		if b, err := base64.StdEncoding.DecodeString(plain(c)); err == nil {
+			return b
+		}
+	}
 	if len(c.json) > 0 && c.json[0] != '"' {
 		var n int64
 		if json.Unmarshal(c.json, &n) == nil && string(c.json) != "null" {

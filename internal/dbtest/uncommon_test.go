@@ -2,11 +2,14 @@ package dbtest
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
 
 	"github.com/gormtrail/audit"
 	"github.com/gormtrail/audit/hooks"
@@ -58,5 +61,64 @@ func TestASoftDeleteMayHaveAZeroValueOfItsOwn(t *testing.T) {
 			}
 		}
 		require.Contains(t, recorded(restore)[0], restored)
+	})
+}
+
+// binaryKey is a key of 16 bytes that are no text.
+type binaryKey [16]byte
+
+func (k binaryKey) Value() (driver.Value, error) { return k[:], nil }
+
+func (k *binaryKey) Scan(v any) error {
+	if b, ok := v.([]byte); ok && len(b) == len(k) {
+		copy(k[:], b)
+		return nil
+	}
+	return fmt.Errorf("no key of %d bytes: %v", len(k), v)
+}
+
+func (binaryKey) GormDBDataType(db *gorm.DB, _ *schema.Field) string {
+	return map[string]string{"sqlite": "blob", "postgres": "bytea", "mysql": "binary(16)"}[db.Name()]
+}
+
+// Album has a binary key, and so has what it refers to.
+type Album struct {
+	ID      binaryKey  `gorm:"primaryKey"`
+	Name    string     `gorm:"size:20" audit:"label"`
+	CoverID *binaryKey // of a photo
+	Cover   *Photo
+	Photos  []Photo `gorm:"many2many:album_photos"`
+}
+
+// Photo is in albums.
+type Photo struct {
+	ID   binaryKey `gorm:"primaryKey"`
+	Name string    `gorm:"size:20" audit:"label"`
+}
+
+func TestABinaryKeyIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		raw := openGorm(t, database)
+		require.NoError(t, raw.AutoMigrate(&Photo{}, &Album{}))
+		album, sea, sky := Album{ID: binaryKey{1, 0xff}, Name: "album"}, Photo{ID: binaryKey{2, 0xff}, Name: "sea"}, Photo{ID: binaryKey{3, 0xff}, Name: "sky"}
+		require.NoError(t, errors.Join(raw.Create(&album).Error, raw.Create(&[]Photo{sea, sky}).Error))
+		recorded := recorder(t, database, hooks.Model[Album]("album"), hooks.Model[Photo]("photo", hooks.Cascade[Album]("Photos")))
+		photos := func(db *gorm.DB) *gorm.Association { return db.Model(&album).Association("Photos") }
+
+		const ofAlbum, ofSea, ofSky = `Af8AAAAAAAAAAAAAAAAAAA==`, `Av8AAAAAAAAAAAAAAAAAAA==`, `A/8AAAAAAAAAAAAAAAAAAA==`
+		require.Equal(t, []string{`1/1 Jo updated album ` + ofAlbum + ` "album": ` +
+			`+photos null => "` + ofSea + `" base64 (sea); +photos null => "` + ofSky + `" base64 (sky)`},
+			recorded(func(db *gorm.DB) error { return photos(db).Append(&sea, &sky) }))
+		require.Equal(t, []string{`1/1 Jo updated album ` + ofAlbum + ` "album": cover_id null => "` + ofSea + `" base64 (sea)`},
+			recorded(func(db *gorm.DB) error { return db.Model(&album).Update("cover_id", sea.ID).Error }))
+		require.Equal(t, []string{
+			`1/1 Jo updated photo ` + ofSea + ` "lake": name "sea" => "lake"`,
+			`2/1 System for Jo updated album ` + ofAlbum + ` "album" derived because of 1: +photos "` + ofSea + `" (sea) => "` + ofSea + `" (lake)`,
+		}, recorded(func(db *gorm.DB) error { return db.Model(&sea).Update("name", "lake").Error }))
+		require.Equal(t, []string{`1/1 Jo updated album ` + ofAlbum + ` "album": +photos "` + ofSea + `" base64 (lake) => null`},
+			recorded(func(db *gorm.DB) error { return photos(db).Delete(&sea) }))
+		require.Equal(t, []string{`1/1 Jo updated album ` + ofAlbum + ` "album": +photos "` + ofSky + `" base64 (sky) => null`},
+			recorded(func(db *gorm.DB) error { return photos(db).Clear() }))
 	})
 }
