@@ -124,7 +124,7 @@ func (s *scan) Scan(src any) error {
 func (r *reader) identify(column int, src any, json []byte) {
 	l := r.layout
 	if len(l.keys) > 1 {
-		r.row.args[slices.Index(l.keys, column)] = keyArg(src, l.columns[column].kind, "")
+		r.row.args[slices.Index(l.keys, column)] = l.keyArg(column, src, "")
 		return
 	}
 	if r.twin != nil {
@@ -132,7 +132,7 @@ func (r *reader) identify(column int, src any, json []byte) {
 	}
 	if string(json) != r.row.key || !isArg(r.row.args[0], src) {
 		r.row.key, r.row.args = string(json), r.args.take(1)
-		r.row.args[0] = keyArg(src, l.columns[column].kind, r.row.key)
+		r.row.args[0] = l.keyArg(column, src, r.row.key)
 	}
 }
 
@@ -141,6 +141,9 @@ func (r *reader) identify(column int, src any, json []byte) {
 func isArg(arg, src any) bool {
 	switch v := src.(type) {
 	case []byte:
+		if b, ok := arg.([]byte); ok {
+			return bytes.Equal(b, v)
+		}
 		text, ok := arg.(string)
 		return ok && text == string(v)
 	case string, int64:
@@ -150,14 +153,15 @@ func isArg(arg, src any) bool {
 }
 
 // keyArg is a value of a primary key that outlives the row it came with. JSON of it
-// may have the same text.
-func keyArg(src any, k kind, json string) any {
+// may have the same text. Bytes stay bytes on SQLite, whatever the column's type:
+// it takes no BLOB for equal to a text.
+func (l *layout) keyArg(column int, src any, json string) any {
 	b, ok := src.([]byte)
 	n := len(b)
 	switch {
 	case !ok:
 		return src
-	case k == kindBytes:
+	case l.columns[column].kind == kindBytes, l.dialect.name == "sqlite":
 		return bytes.Clone(b)
 	case len(json) == n+2 && json[1:n+1] == string(b):
 		return json[1 : n+1]

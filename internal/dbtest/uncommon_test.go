@@ -122,3 +122,28 @@ func TestABinaryKeyIsFoundAgain(t *testing.T) {
 			recorded(func(db *gorm.DB) error { return photos(db).Clear() }))
 	})
 }
+
+// Stone has a key of bytes in a column for text.
+type Stone struct {
+	ID   []byte `gorm:"type:varchar(16);primaryKey"`
+	Name string `gorm:"size:20" audit:"label"`
+}
+
+func TestAKeyOfBytesInAColumnOfTextIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	database := Open(t, "sqlite")
+	require.NoError(t, openGorm(t, database).AutoMigrate(&Stone{}))
+	recorded := recorder(t, database, hooks.Model[Stone]("stone"))
+	for key, id := range map[string]string{"key": "key", "\x01\xff": "Af8="} {
+		stone, form := Stone{ID: []byte(key), Name: "a"}, ""
+		if id != key {
+			form = " base64"
+		}
+		require.Equal(t, []string{`1/1 Jo created stone ` + id + ` "a": id - => "` + id + `"` + form + `; name - => "a"`},
+			recorded(func(db *gorm.DB) error { return db.Create(&stone).Error }))
+		require.Equal(t, []string{`1/1 Jo updated stone ` + id + ` "b": name "a" => "b"`},
+			recorded(func(db *gorm.DB) error { return db.Model(&stone).Update("name", "b").Error }))
+		require.Equal(t, []string{`1/1 Jo deleted stone ` + id + ` "b": id "` + id + `"` + form + ` => -; name "b" => -`},
+			recorded(func(db *gorm.DB) error { return db.Delete(&stone).Error }))
+	}
+}
