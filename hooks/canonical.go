@@ -105,9 +105,13 @@ func appendText(b []byte, k kind, v []byte) ([]byte, audit.Form) {
 		case "0", "\x00", "f", "false":
 			return append(b, "false"...), audit.FormPlain
 		}
-	case kindNumber, kindFloat32:
+	case kindNumber:
 		if isNumber(v) {
 			return append(b, v...), audit.FormPlain
+		}
+	case kindFloat32:
+		if f, err := strconv.ParseFloat(string(v), 64); err == nil {
+			return appendFloat(b, f, 32), audit.FormPlain
 		}
 	case kindTime, kindDate, kindDay:
 		if t, ok := parseTime(string(v)); ok {

@@ -37,6 +37,7 @@ func TestCanonical(t *testing.T) {
 		{"a float is written in full", kindNumber, 1234567.5, `1234567.5`, ""},
 		{"a float that JSON cannot hold is text", kindNumber, math.Inf(1), `"+Inf"`, ""},
 		{"a float of four bytes has the digits of four", kindFloat32, float64(float32(0.1)), `0.1`, ""},
+		{"a float of four bytes that was read as eight has the digits of four", kindFloat32, []byte("1234567.75"), `1234567.8`, ""},
 		{"a time is UTC", kindTime, time.Date(2026, 11, 22, 9, 0, 0, 5000, tokyo), `"2026-11-22T00:00:00.000005Z"`, ""},
 		{"a time given as text is the same time", kindTime, "2026-11-22 09:00:00.000005+09:00", `"2026-11-22T00:00:00.000005Z"`, ""},
 		{"a time without a zone is UTC", kindTime, []byte("2026-11-22 09:00:00"), `"2026-11-22T09:00:00Z"`, ""},

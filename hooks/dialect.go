@@ -117,6 +117,9 @@ func (d dialect) selected(c *column, table string, assigned bool) []string {
 	if table != "" {
 		v = d.quote(table) + "." + v
 	}
+	if d.name == "mysql" && c.typeName == "FLOAT" {
+		v += "+0e0" // a double: as text it has all its digits, and not only six
+	}
 	if !c.wide {
 		return []string{v}
 	}

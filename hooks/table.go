@@ -264,8 +264,11 @@ func (l *layout) newTexts(mask uint64) *texts {
 // from the model's field, if it has one.
 func (d dialect) kindOf(f *schema.Field, typeName string) kind {
 	typeName = strings.ToUpper(typeName)
-	if d.name == "sqlite" && typeName == "DATE" {
+	switch {
+	case d.name == "sqlite" && typeName == "DATE":
 		return kindDay // it keeps a time all the same
+	case d.name == "mysql" && typeName == "FLOAT":
+		return kindFloat32 // of eight bytes everywhere else
 	}
 	switch typeName {
 	case "JSON", "JSONB":

@@ -2,6 +2,7 @@ package dbtest
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -145,5 +146,32 @@ func TestAKeyOfBytesInAColumnOfTextIsFoundAgain(t *testing.T) {
 			recorded(func(db *gorm.DB) error { return db.Model(&stone).Update("name", "b").Error }))
 		require.Equal(t, []string{`1/1 Jo deleted stone ` + id + ` "b": id "` + id + `"` + form + ` => -; name "b" => -`},
 			recorded(func(db *gorm.DB) error { return db.Delete(&stone).Error }))
+	}
+}
+
+// Gauge measures in four bytes.
+type Gauge struct {
+	ID    uint
+	Value float32 `gorm:"type:float"`
+}
+
+// TestAFloatOfMariaDBIsExact whether the driver prepares the statement or writes
+// its variables into it.
+func TestAFloatOfMariaDBIsExact(t *testing.T) {
+	t.Parallel()
+	for _, parameters := range []string{"", "&interpolateParams=true"} {
+		database := Open(t, "mysql")
+		require.NoError(t, openGorm(t, database).AutoMigrate(&Gauge{}))
+		pool, err := sql.Open(database.Driver, database.DSN+parameters)
+		require.NoError(t, err)
+		defer pool.Close()
+		database.pool = pool
+		recorded := recorder(t, database, hooks.Model[Gauge]("gauge"))
+		require.Equal(t, []string{`1/1 Jo created gauge 1 "": id - => 1; value - => 1234567.8`},
+			recorded(func(db *gorm.DB) error { return db.Create(&Gauge{Value: 1234567.8}).Error }))
+		require.Equal(t, []string{`1/1 Jo updated gauge 1 "": value 1234567.8 => 1234569`},
+			recorded(func(db *gorm.DB) error { return db.Model(&Gauge{ID: 1}).Update("value", 1234569.0).Error }))
+		require.Equal(t, []string{`1/1 Jo deleted gauge 1 "": id 1 => -; value 1234569 => -`},
+			recorded(func(db *gorm.DB) error { return db.Where("id = 1").Delete(&Gauge{}).Error }))
 	}
 }
