@@ -295,9 +295,10 @@ func (d dialect) kindOf(f *schema.Field, typeName string) kind {
 	return k
 }
 
-// kindOfType reads a type as GORM or a database writes it.
+// kindOfType reads a type as GORM or a database writes it. What is in its
+// parentheses, such as the words of an enum, is not part of its name.
 func kindOfType(t string) (kind, bool) {
-	t = strings.ToLower(t)
+	t, _, _ = strings.Cut(strings.ToLower(t), "(")
 	switch schema.DataType(t) {
 	case schema.Bool, "boolean":
 		return kindBool, true

@@ -175,3 +175,23 @@ func TestAFloatOfMariaDBIsExact(t *testing.T) {
 			recorded(func(db *gorm.DB) error { return db.Where("id = 1").Delete(&Gauge{}).Error }))
 	}
 }
+
+// Ticket has words as its values that would be numbers, and some that sound like types.
+type Ticket struct {
+	ID   uint
+	Kind string `gorm:"type:enum('binary','print','json')"`
+	Rate string `gorm:"type:enum('1.0','1.00','point')"`
+}
+
+func TestAnEnumIsTextWhateverItsWords(t *testing.T) {
+	t.Parallel()
+	database := Open(t, "mysql")
+	require.NoError(t, openGorm(t, database).AutoMigrate(&Ticket{}))
+	recorded := recorder(t, database, hooks.Model[Ticket]("ticket"))
+	require.Equal(t, []string{`1/1 Jo created ticket 1 "": id - => 1; kind - => "print"; rate - => "1.0"`},
+		recorded(func(db *gorm.DB) error { return db.Create(&Ticket{Kind: "print", Rate: "1.0"}).Error }))
+	require.Equal(t, []string{`1/1 Jo updated ticket 1 "": kind "print" => "json"; rate "1.0" => "1.00"`},
+		recorded(func(db *gorm.DB) error {
+			return db.Model(&Ticket{ID: 1}).Updates(Ticket{Kind: "json", Rate: "1.00"}).Error
+		}))
+}
