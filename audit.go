@@ -68,7 +68,7 @@ type Entity struct {
 	// Type is the kind of record.
 	Type EntityType `json:"type"`
 	// ID is the record's primary key as text. Parts of a composite key are
-	// joined by a slash.
+	// joined by a slash. The id of an empty key is two double quotes.
 	ID string `json:"id"`
 	// Label is what people call the record, as it was called at the time.
 	Label string `json:"label,omitempty"`

@@ -168,9 +168,9 @@ func (s *eventSQL) changes() string {
 }
 
 // doubt reports whether Go has to make the event: where a text is over its limit
-// or has a character that PostgreSQL does not escape, where another column has
-// changed than those assigned or the row was deleted or restored by them, and
-// where the row is of another workspace than the caller.
+// or has a character that PostgreSQL does not escape, where the id is empty, where
+// another column has changed than those assigned or the row was deleted or restored
+// by them, and where the row is of another workspace than the caller.
 func (s *eventSQL) doubt() string {
 	l := s.layout
 	var doubts []string
@@ -201,7 +201,7 @@ func (s *eventSQL) doubt() string {
 		}
 	}
 	over := func(x string, limit int) string { return "octet_length(" + x + ")>" + strconv.Itoa(limit) }
-	doubts = append(doubts, over("audit_id", audit.MaxIDBytes), "audit_changes ~ '"+hiddenSQL+"'")
+	doubts = append(doubts, over("audit_id", audit.MaxIDBytes), "audit_id=''", "audit_changes ~ '"+hiddenSQL+"'")
 	if l.label >= 0 {
 		doubts = append(doubts, over("audit_label", audit.MaxLabelBytes))
 	}

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -309,9 +310,18 @@ func (e *entity) entityOf(l *layout, row *image) audit.Entity {
 	return audit.Entity{Type: e.kind, ID: l.id(row), Label: l.text(row, l.label, ""), Owner: l.text(row, l.owner, "")}
 }
 
+// emptyID is the id of a record whose key is the empty text, or null.
+const emptyID = `""`
+
 // id is the primary key as text, see keyText; the parts of a composite one are
-// joined by a slash, and a slash or a percent sign within them is escaped.
+// joined by a slash, and a slash or a percent sign within them is escaped. An event
+// is refused without an id, so that of an empty key is [emptyID].
 func (l *layout) id(row *image) string {
+	return cmp.Or(l.keyTexts(row), emptyID)
+}
+
+// keyTexts are the texts of the primary key, joined.
+func (l *layout) keyTexts(row *image) string {
 	if len(l.keys) == 1 {
 		if n := len(row.key); n > 1 && row.key[0] == '"' && !l.columns[l.keys[0]].redacted && strings.IndexByte(row.key, '\\') < 0 {
 			return row.key[1 : n-1] // as plain

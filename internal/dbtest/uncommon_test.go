@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 
 	"github.com/gormtrail/audit"
@@ -194,4 +195,28 @@ func TestAnEnumIsTextWhateverItsWords(t *testing.T) {
 		recorded(func(db *gorm.DB) error {
 			return db.Model(&Ticket{ID: 1}).Updates(Ticket{Kind: "json", Rate: "1.00"}).Error
 		}))
+}
+
+// Blank has a key that may be empty.
+type Blank struct {
+	ID   string `gorm:"primaryKey;size:20"`
+	Name string `gorm:"size:20" audit:"label"`
+}
+
+func TestAnEmptyKeyIsAKey(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		require.NoError(t, openGorm(t, database).AutoMigrate(&Blank{}))
+		recorded := recorder(t, database, hooks.Model[Blank]("blank"))
+		require.Equal(t, []string{`1/1 Jo created blank "" "a": id - => ""; name - => "a"`},
+			recorded(func(db *gorm.DB) error { return db.Create(&Blank{Name: "a"}).Error }))
+		require.Equal(t, []string{`1/1 Jo updated blank "" "b": name "a" => "b"`},
+			recorded(func(db *gorm.DB) error { return db.Model(&Blank{}).Where("id = ''").Update("name", "b").Error }))
+		require.Equal(t, []string{`1/1 Jo updated blank "" "c": name "b" => "c"`}, // by one round trip of PostgreSQL
+			recorded(func(db *gorm.DB) error {
+				return db.Model(&Blank{}).Where(clause.Eq{Column: "id", Value: ""}).Update("name", "c").Error
+			}))
+		require.Equal(t, []string{`1/1 Jo deleted blank "" "c": id "" => -; name "c" => -`},
+			recorded(func(db *gorm.DB) error { return db.Where(map[string]any{"id": ""}).Delete(&Blank{}).Error }))
+	})
 }
