@@ -123,24 +123,69 @@ func (t *table) load(ctx context.Context, d dialect, tx audit.DBTX) (*layout, er
 	if l := t.layout.Load(); l != nil {
 		return l, nil
 	}
-	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+d.quote(t.name)+" WHERE 1=0")
+	types, err := t.columnTypes(ctx, d, tx, "*")
 	if err != nil {
 		return nil, err // as the statement itself would give it
+	}
+	hidden, err := t.hidden(ctx, d, tx, types)
+	if err != nil {
+		return nil, err
+	}
+	if len(hidden) > 0 {
+		more, err := t.columnTypes(ctx, d, tx, d.list(hidden))
+		if err != nil {
+			return nil, err
+		}
+		types = append(types, more...)
+	}
+	l, err := t.arrange(d, types)
+	if err != nil {
+		return nil, err
+	}
+	t.layout.Store(l)
+	return l, nil
+}
+
+// columnTypes asks for the types of what a SELECT of the table lists.
+func (t *table) columnTypes(ctx context.Context, d dialect, tx audit.DBTX, list string) ([]*sql.ColumnType, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT "+list+" FROM "+d.quote(t.name)+" WHERE 1=0")
+	if err != nil {
+		return nil, err
 	}
 	defer rows.Close()
 	types, err := rows.ColumnTypes()
 	if err != nil {
 		return nil, err
 	}
-	l, err := t.arrange(d, types)
+	return types, errors.Join(rows.Err(), rows.Close())
+}
+
+// hidden are the model's columns that are there and not among the types of "*":
+// MySQL has invisible ones. Nothing is asked unless a column is missing.
+func (t *table) hidden(ctx context.Context, d dialect, tx audit.DBTX, types []*sql.ColumnType) ([]string, error) {
+	missing := slices.DeleteFunc(slices.Clone(t.schema.DBNames), func(name string) bool {
+		return slices.ContainsFunc(types, func(ct *sql.ColumnType) bool { return ct.Name() == name })
+	})
+	if d.name != "mysql" || len(missing) == 0 {
+		return nil, nil
+	}
+	rows, err := tx.QueryContext(ctx, "SHOW COLUMNS FROM "+d.quote(t.name))
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, err
+	defer rows.Close()
+	var hidden []string
+	for rows.Next() {
+		var name string
+		var rest sql.RawBytes
+		if err := rows.Scan(&name, &rest, &rest, &rest, &rest, &rest); err != nil {
+			return nil, err
+		}
+		if slices.Contains(missing, name) {
+			hidden = append(hidden, name)
+		}
 	}
-	t.layout.Store(l)
-	return l, nil
+	return hidden, errors.Join(rows.Err(), rows.Close())
 }
 
 // arrange makes the layout from the columns the database names.

@@ -220,3 +220,24 @@ func TestAnEmptyKeyIsAKey(t *testing.T) {
 			recorded(func(db *gorm.DB) error { return db.Where(map[string]any{"id": ""}).Delete(&Blank{}).Error }))
 	})
 }
+
+// Letter has a column that only those see who name it.
+type Letter struct {
+	ID     uint
+	Name   string `gorm:"size:20" audit:"label"`
+	Inside string `gorm:"size:20"`
+	Absent string `gorm:"->;size:20"`
+}
+
+func TestAnInvisibleColumnIsRecorded(t *testing.T) {
+	t.Parallel()
+	database := Open(t, "mysql")
+	require.NoError(t, openGorm(t, database).Exec("CREATE TABLE letters (id int AUTO_INCREMENT PRIMARY KEY, name varchar(20), inside varchar(20) INVISIBLE)").Error)
+	recorded := recorder(t, database, hooks.Model[Letter]("letter"))
+	require.Equal(t, []string{`1/1 Jo created letter 1 "a": id - => 1; name - => "a"; inside - => "x"`},
+		recorded(func(db *gorm.DB) error { return db.Create(&Letter{Name: "a", Inside: "x"}).Error }))
+	require.Equal(t, []string{`1/1 Jo updated letter 1 "a": inside "x" => "y"`},
+		recorded(func(db *gorm.DB) error { return db.Model(&Letter{ID: 1}).Update("inside", "y").Error }))
+	require.Equal(t, []string{`1/1 Jo deleted letter 1 "a": id 1 => -; name "a" => -; inside "y" => -`},
+		recorded(func(db *gorm.DB) error { return db.Delete(&Letter{ID: 1}).Error }))
+}
