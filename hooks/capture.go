@@ -151,7 +151,7 @@ func (c *capture) open(ctx context.Context, text string) (err error) {
 		return failed(err)
 	}
 	c.plugin.claim(ctx, c.tx, c.table.name)
-	if c.layout, err = c.table.load(ctx, c.plugin.dialect, c.tx); err != nil {
+	if c.layout, err = c.table.load(ctx, c.plugin, c.tx); err != nil {
 		return err
 	}
 	switch c.kind = kindOfStatement(text); c.kind {

@@ -126,7 +126,7 @@ func (w *writer) followRule(ctx context.Context, r *rule, parents []*pending, de
 	u := w.unit
 	d := u.plugin.dialect
 	t := r.table()
-	l, err := t.load(ctx, d, u.tx)
+	l, err := t.load(ctx, u.plugin, u.tx)
 	if err != nil {
 		return err
 	}
@@ -223,8 +223,7 @@ func (r *rule) derived(parent *pending, l *layout, row *image) pending {
 // owners makes the events of the owners of rows of a join table.
 func (w *writer) owners(ctx context.Context, j *join, l *layout, rows []image, parentOf func(*image) *pending, r *rule) ([]pending, error) {
 	u := w.unit
-	d := u.plugin.dialect
-	ol, err := j.owner.table.load(ctx, d, u.tx)
+	ol, err := j.owner.table.load(ctx, u.plugin, u.tx)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func (c *capture) composeText(text string, variables int) string {
 		"audit_event AS MATERIALIZED (SELECT *,COALESCE(" + s.doubt() + ",false) AS audit_doubt FROM audit_text)," +
 		"audit_written AS (" + c.plugin.composer.ComposeText("audit_event", s.computed(), variables+ownVariables) +
 		" WHERE NOT audit_doubt AND audit_changes<>'[]' RETURNING 1) " +
-		"SELECT " + theirs + "audit_doubt,(SELECT count(*) FROM audit_written)" + s.images() + " FROM audit_event"
+		"SELECT " + l.edition + theirs + "audit_doubt,(SELECT count(*) FROM audit_written)" + s.images() + " FROM audit_event"
 }
 
 // ownVariables is the number of variables that composeArgs adds to those of the

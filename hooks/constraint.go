@@ -206,7 +206,7 @@ func (p *Plugin) arrange(ctx context.Context, tx audit.DBTX, keys []foreignKey, 
 	}
 	for _, t := range tables {
 		if t.bystander() {
-			if err := t.loadKeys(ctx, p.dialect, tx); err != nil {
+			if err := t.loadKeys(ctx, p.dialect, tx, p.newEdition()); err != nil {
 				return nil, err
 			}
 		}
@@ -269,8 +269,8 @@ func (t *table) reads(columns []string) {
 }
 
 // loadKeys makes a layout of nothing but the keys.
-func (t *table) loadKeys(ctx context.Context, d dialect, tx audit.DBTX) error {
-	rows, err := tx.QueryContext(ctx, "SELECT "+d.list(t.keys)+" FROM "+d.quote(t.name)+" WHERE 1=0")
+func (t *table) loadKeys(ctx context.Context, d dialect, tx audit.DBTX, edition string) error {
+	rows, err := tx.QueryContext(ctx, "SELECT "+edition+d.list(t.keys)+" FROM "+d.quote(t.name)+" WHERE 1=0")
 	if err != nil {
 		return fmt.Errorf("read the foreign keys of table %q: %w", t.name, err)
 	}
@@ -282,7 +282,7 @@ func (t *table) loadKeys(ctx context.Context, d dialect, tx audit.DBTX) error {
 	for i := range types {
 		t.keys[i] = types[i].Name() // which a constraint may write otherwise
 	}
-	l, err := t.arrange(d, types)
+	l, err := t.arrange(d, types, edition)
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,7 @@ func (p *Plugin) cover(ctx context.Context, conn audit.DBTX, t *table, c *TableC
 	for _, r := range t.entity.rules {
 		c.Shown = append(c.Shown, fmt.Sprintf("%s %s", r.Child, r.Field))
 	}
-	l, err := t.load(ctx, p.dialect, conn)
+	l, err := t.load(ctx, p, conn)
 	if err != nil {
 		return fmt.Errorf("audit: read the columns of table %q: %w", t.name, err)
 	}

@@ -161,12 +161,11 @@ func (x *executor) understand(p *Plugin, t *table, text string) error {
 
 func (x *executor) run(ctx context.Context) (n int64, err error) {
 	defer recovered(&err)
-	d := x.plugin.dialect
 	if err := x.plugin.prove(ctx, x.tx); err != nil {
 		return 0, failed(err)
 	}
 	x.plugin.claim(ctx, x.tx, x.table.name)
-	if x.layout, err = x.table.load(ctx, d, x.tx); err != nil {
+	if x.layout, err = x.table.load(ctx, x.plugin, x.tx); err != nil {
 		return 0, failed(err)
 	}
 	if x.kind != inserting {
@@ -205,7 +204,7 @@ func (x *executor) returnsKeys() bool {
 // runReturning runs the statement for the keys of the rows that it meets.
 func (x *executor) runReturning(ctx context.Context) (int64, error) {
 	d := x.plugin.dialect
-	if err := x.keys.loadKeys(ctx, d, x.tx); err != nil {
+	if err := x.keys.loadKeys(ctx, d, x.tx, x.layout.edition); err != nil {
 		return 0, failed(err)
 	}
 	list := d.list(x.keys.keys)
@@ -220,7 +219,8 @@ func (x *executor) runReturning(ctx context.Context) (int64, error) {
 		}
 		list = strings.Join(qualified, ",")
 	}
-	met, err := query(ctx, x.tx, x.keys.layout.Load(), assignments{}, x.text+" RETURNING "+list, x.args)
+	l := x.keys.layout.Load()
+	met, err := query(ctx, x.tx, l, assignments{}, x.text+" RETURNING "+l.edition+list, x.args)
 	if err != nil {
 		return 0, err
 	}
@@ -270,7 +270,7 @@ func (x *executor) runCounting(ctx context.Context) (int64, error) {
 	whole := x.capture
 	whole.table = &table{name: x.table.name, schema: x.table.schema, keys: x.table.keys, entity: &entity{}}
 	var err error
-	if whole.layout, err = whole.table.load(ctx, x.plugin.dialect, x.tx); err != nil {
+	if whole.layout, err = whole.table.load(ctx, x.plugin, x.tx); err != nil {
 		return 0, failed(err)
 	}
 	if whole.before, err = whole.selectMatching(ctx); err != nil {

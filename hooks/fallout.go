@@ -52,11 +52,10 @@ func (r *falloutReader) read(ctx context.Context, t *table, l *layout, rows []im
 		if err != nil {
 			return nil, err
 		}
-		dialect := r.plugin.dialect
-		if f.layout, err = d.table.load(ctx, dialect, r.tx); err != nil {
+		if f.layout, err = d.table.load(ctx, r.plugin, r.tx); err != nil {
 			return nil, err
 		}
-		if f.rows, err = f.layout.selectBy(ctx, r.tx, assignments{}, d.columns, values, dialect.lock); err != nil {
+		if f.rows, err = f.layout.selectBy(ctx, r.tx, assignments{}, d.columns, values, r.plugin.dialect.lock); err != nil {
 			return nil, err
 		}
 		if d.removes {
@@ -101,7 +100,7 @@ func (r *falloutReader) referred(ctx context.Context, f *fallout, l *layout, row
 	at := make([]int, len(f.refers))
 	for i, name := range f.refers {
 		if at[i] = r.keyPlace(f.parent.keys, name); at[i] < 0 {
-			return r.readReferred(ctx, f, rows)
+			return r.readReferred(ctx, f, l, rows)
 		}
 	}
 	values := make([][]any, 0, len(rows))
@@ -128,12 +127,11 @@ func (c *capture) keyPlace(columns []string, name string) int {
 }
 
 // readReferred reads columns that are no part of the primary key.
-func (r *falloutReader) readReferred(ctx context.Context, f *fallout, rows []image) ([][]any, error) {
+func (r *falloutReader) readReferred(ctx context.Context, f *fallout, l *layout, rows []image) ([][]any, error) {
 	keys := slices.Clone(f.parent.keys)
 	t := &table{name: f.parent.name, schema: f.parent.schema, keys: slices.Clone(keys), entity: &entity{}}
 	t.reads(f.refers)
-	d := r.plugin.dialect
-	if err := t.loadKeys(ctx, d, r.tx); err != nil {
+	if err := t.loadKeys(ctx, r.plugin.dialect, r.tx, l.edition); err != nil {
 		return nil, err
 	}
 	byKey := make(map[string]*image, len(rows))
@@ -141,8 +139,8 @@ func (r *falloutReader) readReferred(ctx context.Context, f *fallout, rows []ima
 	for i := range rows {
 		selected[i], byKey[rows[i].key] = rows[i].args, &rows[i]
 	}
-	l := t.layout.Load()
-	found, err := l.selectBy(ctx, r.tx, assignments{}, keys, selected, "")
+	own := t.layout.Load()
+	found, err := own.selectBy(ctx, r.tx, assignments{}, keys, selected, "")
 	if err != nil {
 		return nil, err
 	}
@@ -153,10 +151,10 @@ func (r *falloutReader) readReferred(ctx context.Context, f *fallout, rows []ima
 		for n, name := range f.refers {
 			k := r.keyPlace(t.keys, name)
 			value[n] = found[i].args[k]
-			json = append(append(json, found[i].cells[l.keys[k]].json...), ',')
+			json = append(append(json, found[i].cells[own.keys[k]].json...), ',')
 		}
-		own := &layout{keys: l.keys[:len(keys)]}
-		f.parents[string(json)] = byKey[own.keyOf(found[i].cells)]
+		key := &layout{keys: own.keys[:len(keys)]}
+		f.parents[string(json)] = byKey[key.keyOf(found[i].cells)]
 		if !slices.Contains(value, nil) {
 			values = append(values, value)
 		}

@@ -40,6 +40,7 @@ type Plugin struct {
 	attempts, failedWrites bool // see the options
 
 	catalogue atomic.Pointer[catalogue] // nil until it is needed
+	editions  atomic.Uint64             // see newEdition
 	all       *everything               // nil if only registered models are recorded
 }
 

@@ -165,7 +165,7 @@ func (u *unit) addOwners(ctx context.Context, e *entity, events []pending) error
 		return nil
 	}
 	d := u.plugin.dialect
-	l, err := e.table.load(ctx, d, u.tx)
+	l, err := e.table.load(ctx, u.plugin, u.tx)
 	if err != nil {
 		return err
 	}

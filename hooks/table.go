@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,6 +92,7 @@ type layout struct {
 	table    string   // without the database schema
 	from     string   // quoted, with it
 	keyNames []string // of the primary key
+	edition  string   // see newEdition
 
 	lean  *texts   // if no wide column is assigned
 	texts sync.Map // else: uint64 to *texts, by which of them are; see mask
@@ -119,11 +121,12 @@ func (l *layout) find(name string) int {
 }
 
 // load returns the layout, asking the database for it the first time.
-func (t *table) load(ctx context.Context, d dialect, tx audit.DBTX) (*layout, error) {
+func (t *table) load(ctx context.Context, p *Plugin, tx audit.DBTX) (*layout, error) {
 	if l := t.layout.Load(); l != nil {
 		return l, nil
 	}
-	types, err := t.columnTypes(ctx, d, tx, "*")
+	d, edition := p.dialect, p.newEdition()
+	types, err := t.columnTypes(ctx, d, tx, edition+"*")
 	if err != nil {
 		return nil, err // as the statement itself would give it
 	}
@@ -138,7 +141,7 @@ func (t *table) load(ctx context.Context, d dialect, tx audit.DBTX) (*layout, er
 		}
 		types = append(types, more...)
 	}
-	l, err := t.arrange(d, types)
+	l, err := t.arrange(d, types, edition)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +167,7 @@ func (t *table) columnTypes(ctx context.Context, d dialect, tx audit.DBTX, list 
 // MySQL has invisible ones. Nothing is asked unless a column is missing.
 func (t *table) hidden(ctx context.Context, d dialect, tx audit.DBTX, types []*sql.ColumnType) ([]string, error) {
 	missing := slices.DeleteFunc(slices.Clone(t.schema.DBNames), func(name string) bool {
-		return slices.ContainsFunc(types, func(ct *sql.ColumnType) bool { return ct.Name() == name })
+		return slices.ContainsFunc(types, func(ct *sql.ColumnType) bool { return d.spelled(ct.Name(), t.schema) == name })
 	})
 	if d.name != "mysql" || len(missing) == 0 {
 		return nil, nil
@@ -188,9 +191,20 @@ func (t *table) hidden(ctx context.Context, d dialect, tx audit.DBTX, types []*s
 	return hidden, errors.Join(rows.Err(), rows.Close())
 }
 
+// newEdition is a comment that stands in those texts of a layout whose result has
+// the types of the table. PostgreSQL refuses a statement that was prepared before a
+// migration has changed these, and pgx prepares each text that it meets. So what is
+// looked up anew has texts of its own. The other databases need none.
+func (p *Plugin) newEdition() string {
+	if p.dialect.name != "postgres" {
+		return ""
+	}
+	return "/*" + strconv.FormatUint(p.editions.Add(1), 10) + "*/"
+}
+
 // arrange makes the layout from the columns the database names.
-func (t *table) arrange(d dialect, types []*sql.ColumnType) (*layout, error) {
-	l := &layout{index: map[string]int{}, dialect: d, table: t.name[strings.LastIndexByte(t.name, '.')+1:], from: d.quote(t.name), keyNames: slices.Clone(t.keys)}
+func (t *table) arrange(d dialect, types []*sql.ColumnType, edition string) (*layout, error) {
+	l := &layout{index: map[string]int{}, dialect: d, table: t.name[strings.LastIndexByte(t.name, '.')+1:], from: d.quote(t.name), keyNames: slices.Clone(t.keys), edition: edition}
 	e := t.entity
 	if e == nil {
 		e = t.join.meaning
@@ -299,7 +313,7 @@ func (l *layout) newTexts(mask uint64) *texts {
 		}
 	})
 	l.each(mask, l.table, func(_ int, expressions []string) { qualified = append(qualified, expressions...) })
-	t := &texts{list: strings.Join(list, ","), qualified: strings.Join(qualified, ","), old: strings.Join(old, ",")}
+	t := &texts{list: l.edition + strings.Join(list, ","), qualified: l.edition + strings.Join(qualified, ","), old: strings.Join(old, ",")}
 	condition, _ := l.dialect.in(l.keyNames, [][]any{make([]any, len(l.keyNames))}, 0)
 	t.again = "SELECT " + t.list + " FROM " + l.from + " WHERE " + condition + l.dialect.again
 	return t

@@ -29,7 +29,7 @@ func Tables(ctx context.Context, db *gorm.DB) ([]audit.Table, error) {
 		}
 		// Not t.load: the layout that is known may be older than the table.
 		fresh := &table{name: t.name, schema: t.schema, keys: t.keys, entity: t.entity, join: t.join}
-		l, err := fresh.load(ctx, p.dialect, connection(db.Statement.ConnPool))
+		l, err := fresh.load(ctx, p, connection(db.Statement.ConnPool))
 		if err != nil {
 			return nil, fmt.Errorf("audit: read the columns of table %q: %w", t.name, err)
 		}

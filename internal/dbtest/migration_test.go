@@ -1,0 +1,103 @@
+package dbtest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/gormtrail/audit"
+	"github.com/gormtrail/audit/hooks"
+)
+
+// Migrant is recorded while its table is migrated.
+type Migrant struct {
+	ID   int    `gorm:"primaryKey;autoIncrement:false"`
+	Name string `gorm:"size:20" audit:"label"`
+}
+
+// migrants is a table with one row, which was written through the plugin: its
+// columns are known.
+type migrants struct {
+	raw, db *gorm.DB
+	store   audit.Store
+	clock   *clock
+}
+
+func newMigrants(t *testing.T, database *Database, opts ...hooks.Option) *migrants {
+	t.Helper()
+	m := &migrants{raw: openGorm(t, database), db: openGorm(t, database), clock: newClock()}
+	require.NoError(t, m.raw.AutoMigrate(&Migrant{}))
+	m.store = wire(t, m.db, database, storeInDatabase, &audit.Config{Now: m.clock.Now}, append(opts, hooks.Model[Migrant]("migrant")))
+	m.db = m.db.WithContext(audit.WithActor(context.Background(), jo))
+	require.NoError(t, m.db.Create(&Migrant{ID: 1, Name: "a"}).Error)
+	return m
+}
+
+// say tells what a write leaves in the log.
+func (m *migrants) say(t *testing.T, write func(db *gorm.DB) error) []string {
+	t.Helper()
+	m.clock.next()
+	require.NoError(t, write(m.db))
+	return say(eventsSince(t, m.store, audit.DefaultWorkspace, m.clock.Now()))
+}
+
+// MigrantWithExtra is [Migrant] after a migration.
+type MigrantWithExtra struct {
+	Migrant
+	Extra string `gorm:"size:20"`
+}
+
+// TableName makes it the same table.
+func (MigrantWithExtra) TableName() string { return "migrants" }
+
+// TestWhatWasPreparedBeforeAMigrationDoesNotFailAfterIt migrates on the
+// connection that the writes use.
+func TestWhatWasPreparedBeforeAMigrationDoesNotFailAfterIt(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		database.SQL().SetMaxOpenConns(1)
+		m := newMigrants(t, database)
+		writes := func(db *gorm.DB) error {
+			return errors.Join(
+				db.Create(&Migrant{ID: 2, Name: "b"}).Error,
+				db.Model(&Migrant{ID: 2}).Update("name", "c").Error,
+				db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&Migrant{ID: 2, Name: "d"}).Error,
+				db.Delete(&Migrant{ID: 2}).Error,
+				renamedTwice(db),
+			)
+		}
+		before := []string{
+			`1/1 Jo created migrant 2 "b": id - => 2; name - => "b"`,
+			`2/2 Jo updated migrant 2 "c": name "b" => "c"`,
+			`3/3 Jo updated migrant 2 "d": name "c" => "d"`,
+			`4/4 Jo deleted migrant 2 "d": id 2 => -; name "d" => -`,
+			`5/5 Jo updated migrant 1 "e": name "a" => "e"`,
+			`6/6 Jo updated migrant 1 "a": name "e" => "a"`,
+		}
+		after := slices.Clone(before)
+		after[0] += "; extra - => null"
+		after[3] += "; extra null => -"
+		require.Equal(t, before, m.say(t, writes))
+		require.NoError(t, m.db.AutoMigrate(&MigrantWithExtra{}))
+		require.Equal(t, after, m.say(t, writes))
+		if database.Name == "postgres" {
+			require.NoError(t, m.db.Exec("ALTER TABLE migrants ALTER COLUMN name TYPE text, ALTER COLUMN id TYPE bigint").Error)
+			require.Equal(t, after, m.say(t, writes))
+		}
+	})
+}
+
+// renamedTwice changes a row by [hooks.Exec], and changes it back.
+func renamedTwice(db *gorm.DB) error {
+	for _, name := range []string{"e", "a"} {
+		if _, err := hooks.Exec(db.Model(&Migrant{}).Where("id = ?", 1), "UPDATE migrants SET name = ? WHERE id = ?", name, 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
