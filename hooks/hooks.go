@@ -427,14 +427,8 @@ func (p *Plugin) raw(db *gorm.DB) {
 		return
 	}
 	p.beforeRaw(db)
-	switch word, _, _ := strings.Cut(strings.TrimSpace(text), " "); strings.ToUpper(word) {
-	case "ALTER", "CREATE", "DROP", "RENAME":
-		for _, t := range p.known() {
-			if t != nil {
-				t.forget()
-			}
-		}
-		p.catalogue.Store(nil)
+	if changesTables(p.dialect.name, text) {
+		p.forgetTables()
 	}
 }
 

@@ -253,9 +253,3 @@ func (t *table) uniqueIndexes(ctx context.Context, d dialect, tx audit.DBTX) ([]
 	t.indexes.Store(&indexes)
 	return indexes, nil
 }
-
-// forget makes the table be looked up anew: it may have been migrated.
-func (t *table) forget() {
-	t.layout.Store(nil)
-	t.indexes.Store(nil)
-}

@@ -46,6 +46,37 @@ func (m *migrants) say(t *testing.T, write func(db *gorm.DB) error) []string {
 	return say(eventsSince(t, m.store, audit.DefaultWorkspace, m.clock.Now()))
 }
 
+// setColumn sets a column that the model does not know.
+func setColumn(column string) func(db *gorm.DB) error {
+	return func(db *gorm.DB) error { return db.Model(&Migrant{ID: 1}).Update(column, "x").Error }
+}
+
+func TestAMigrationIsSeenHoweverItIsWritten(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		m := newMigrants(t, database)
+		for _, c := range []struct{ column, sql string }{
+			{"c1", "ALTER\nTABLE migrants ADD COLUMN c1 varchar(20)"},
+			{"c2", "-- add it\nALTER TABLE migrants ADD COLUMN c2 varchar(20)"},
+			{"c3", "/* add it */ ALTER TABLE migrants ADD COLUMN c3 varchar(20)"},
+		} {
+			require.NoError(t, m.db.Exec(c.sql).Error)
+			require.Equal(t, []string{`1/1 Jo updated migrant 1 "a": ` + c.column + ` null => "x"`}, m.say(t, setColumn(c.column)))
+		}
+	})
+}
+
+func TestAMigrationIsSeenAmongOtherStatements(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"sqlite", "postgres"} { // MySQL's driver runs one at a time
+		t.Run(name, func(t *testing.T) {
+			m := newMigrants(t, Open(t, name))
+			require.NoError(t, m.db.Exec("SELECT ';'; ALTER TABLE migrants ADD COLUMN extra varchar(20)").Error)
+			require.Equal(t, []string{`1/1 Jo updated migrant 1 "a": extra null => "x"`}, m.say(t, setColumn("extra")))
+		})
+	}
+}
+
 // MigrantWithExtra is [Migrant] after a migration.
 type MigrantWithExtra struct {
 	Migrant
