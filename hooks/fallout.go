@@ -235,8 +235,12 @@ func (c *capture) causeOf(f *fallout, row *image) int {
 	}
 	owner, key := f.parent.entity, parent.key
 	if j := f.parent.join; j != nil {
+		l := c.layout
+		if f.above != nil {
+			l = f.above.layout
+		}
 		owner = j.owner
-		key, _ = j.ownerKey(f.parent.layout.Load(), parent)
+		key, _ = j.ownerKey(l, parent)
 	}
 	if at := c.unit.find(owner, key); at > 0 {
 		return at

@@ -274,7 +274,7 @@ func (p *Plugin) addCallbacks(db *gorm.DB) error {
 		del.After("*").Register("audit:end", p.end(audit.Deleted)),
 
 		raw.Before("gorm:raw").Register("audit:raw", p.raw),
-		raw.After("*").Register("audit:end", p.afterRaw(true)),
+		raw.After("*").Register("audit:end", func(db *gorm.DB) { p.afterRaw(true)(db); p.afterMigration(db) }),
 		query.Before("gorm:query").Register("audit:raw", p.beforeRaw),
 		query.After("*").Register("audit:end", p.afterRaw(false)),
 		row.Before("gorm:row").Register("audit:raw", p.beforeRow),
@@ -429,6 +429,7 @@ func (p *Plugin) raw(db *gorm.DB) {
 	p.beforeRaw(db)
 	if changesTables(p.dialect.name, text) {
 		p.forgetTables()
+		note(db, migration, true)
 	}
 }
 

@@ -1,5 +1,7 @@
 package hooks
 
+import "gorm.io/gorm"
+
 // changesTables reports whether SQL changes what tables look like, by the words
 // that its statements begin with. Of what PostgreSQL's DO runs nothing is known,
 // so it is taken for a migration, too.
@@ -23,6 +25,19 @@ func (p *Plugin) forgetTables() {
 		}
 	}
 	p.catalogue.Store(nil)
+}
+
+// migration marks a statement that changes tables.
+const migration = "audit:migration"
+
+// afterMigration forgets once more what was looked up while a migration waited for
+// those who used the tables: they have seen them as they were. Failed or not, it
+// may have changed some. While its transaction is open, all others are locked out
+// who would look at the columns.
+func (p *Plugin) afterMigration(db *gorm.DB) {
+	if migrated, _ := noted(db, migration).(bool); migrated {
+		p.forgetTables()
+	}
 }
 
 // forget makes the table be looked up anew: it may have been migrated.

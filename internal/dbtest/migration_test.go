@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
@@ -72,6 +73,33 @@ func TestAMigrationIsSeenAmongOtherStatements(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := newMigrants(t, Open(t, name))
 			require.NoError(t, m.db.Exec("SELECT ';'; ALTER TABLE migrants ADD COLUMN extra varchar(20)").Error)
+			require.Equal(t, []string{`1/1 Jo updated migrant 1 "a": extra null => "x"`}, m.say(t, setColumn("extra")))
+		})
+	}
+}
+
+// TestAMigrationThatWaitsForAWriterIsSeen has the writer look the columns up
+// again while the migration waits.
+func TestAMigrationThatWaitsForAWriterIsSeen(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"postgres", "mysql"} { // SQLite has one writer
+		t.Run(name, func(t *testing.T) {
+			m := newMigrants(t, Open(t, name))
+			tx := m.db.Begin()
+			require.NoError(t, tx.Create(&Migrant{ID: 2, Name: "b"}).Error)
+			done := make(chan error, 1)
+			go func() { done <- m.db.Exec("ALTER TABLE migrants ADD COLUMN extra varchar(20)").Error }()
+			waits := map[string]string{
+				"postgres": "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type='Lock' AND datname=current_database()",
+				"mysql":    "SELECT count(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table metadata lock' AND DB=DATABASE()",
+			}[name]
+			require.Eventually(t, func() bool {
+				var n int64
+				return m.raw.Raw(waits).Scan(&n).Error == nil && n > 0
+			}, 10*time.Second, 10*time.Millisecond)
+			require.NoError(t, tx.Create(&Migrant{ID: 3, Name: "c"}).Error)
+			require.NoError(t, tx.Commit().Error)
+			require.NoError(t, <-done)
 			require.Equal(t, []string{`1/1 Jo updated migrant 1 "a": extra null => "x"`}, m.say(t, setColumn("extra")))
 		})
 	}
