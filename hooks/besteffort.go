@@ -73,6 +73,7 @@ func split(err error) (lost, broken error) {
 
 // lose counts events that are missing, by workspace.
 func (p *Plugin) lose(db *gorm.DB, events map[string]int, lost error) {
+	p.forgetOutdated(lost)
 	if lost == nil || db.Error != nil && hopeless(lost) {
 		return // what failed first says why
 	}

@@ -164,7 +164,11 @@ func (c *capture) open(ctx context.Context, text string) (err error) {
 	default:
 		return failed(fmt.Errorf("a statement on table %q is neither INSERT, UPDATE nor DELETE", c.table.name))
 	}
-	return nil
+	if c.assignsUnknown() {
+		c.table.forget()
+		c.layout, err = c.table.load(ctx, c.plugin, c.tx)
+	}
+	return err
 }
 
 // prepare reads what has to be known before the statement runs. Where that takes

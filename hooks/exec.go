@@ -72,6 +72,7 @@ func Exec(db *gorm.DB, sql string, args ...any) (rowsAffected int64, err error) 
 	})
 	if err != nil {
 		p.refuse(db.Statement.Context, err)
+		p.forgetOutdated(err)
 		return 0, err
 	}
 	return rowsAffected, nil

@@ -387,6 +387,7 @@ func (p *Plugin) end(operation audit.Operation) func(db *gorm.DB) {
 	return func(db *gorm.DB) {
 		p.recall(db)
 		p.refuse(db.Statement.Context, db.Error)
+		p.forgetOutdated(db.Error)
 		if p.failedWrites {
 			p.leave(db, operation)
 		}

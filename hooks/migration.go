@@ -1,6 +1,11 @@
 package hooks
 
-import "gorm.io/gorm"
+import (
+	"errors"
+	"strings"
+
+	"gorm.io/gorm"
+)
 
 // changesTables reports whether SQL changes what tables look like, by the words
 // that its statements begin with. Of what PostgreSQL's DO runs nothing is known,
@@ -38,6 +43,58 @@ func (p *Plugin) afterMigration(db *gorm.DB) {
 	if migrated, _ := noted(db, migration).(bool); migrated {
 		p.forgetTables()
 	}
+}
+
+// forgetOutdated forgets the tables if a statement failed because one of them has
+// other columns than those that were looked up: somebody else has migrated it, or a
+// migration was rolled back. So the next call recovers.
+func (p *Plugin) forgetOutdated(err error) {
+	if outdated(err) {
+		p.forgetTables()
+	}
+}
+
+// outdated reports whether the database does not know a column, or, as PostgreSQL
+// says of what was prepared before, whether it has another type.
+func outdated(err error) bool {
+	if err == nil {
+		return false
+	}
+	var state interface{ SQLState() string }
+	if errors.As(err, &state) {
+		return state.SQLState() == "42703" || state.SQLState() == "0A000"
+	}
+	text := err.Error()
+	return errors.Is(err, gorm.ErrInvalidField) || // as GORM translates it
+		strings.Contains(text, "Error 1054 ") || strings.Contains(text, "no such column")
+}
+
+// assignsUnknown reports whether the statement sets a column that the table did
+// not have when it was looked up: somebody else has added it.
+func (c *capture) assignsUnknown() bool {
+	for i := range c.assigned.set {
+		if !c.layout.knows(c.assigned.set[i].Column.Name) {
+			return true
+		}
+	}
+	if c.kind != inserting {
+		return false
+	}
+	for _, column := range c.values().Columns {
+		if !c.layout.knows(column.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// knows reports whether the table has a column, be it one that is not recorded.
+func (l *layout) knows(name string) bool {
+	if l.known[name] {
+		return true
+	}
+	_, name, _ = cutLast(name)
+	return l.known[strings.ToLower(name)]
 }
 
 // forget makes the table be looked up anew: it may have been migrated.

@@ -81,7 +81,8 @@ type column struct {
 type layout struct {
 	columns []column
 	index   map[string]int
-	keys    []int // of the primary key
+	known   map[string]bool // all names, those of columns that are not read among them; see knows
+	keys    []int           // of the primary key
 
 	// Places of the columns with a meaning; -1 if there is none.
 	workspace, owner, label, deleted int
@@ -204,13 +205,14 @@ func (p *Plugin) newEdition() string {
 
 // arrange makes the layout from the columns the database names.
 func (t *table) arrange(d dialect, types []*sql.ColumnType, edition string) (*layout, error) {
-	l := &layout{index: map[string]int{}, dialect: d, table: t.name[strings.LastIndexByte(t.name, '.')+1:], from: d.quote(t.name), keyNames: slices.Clone(t.keys), edition: edition}
+	l := &layout{index: map[string]int{}, known: map[string]bool{}, dialect: d, table: t.name[strings.LastIndexByte(t.name, '.')+1:], from: d.quote(t.name), keyNames: slices.Clone(t.keys), edition: edition}
 	e := t.entity
 	if e == nil {
 		e = t.join.meaning
 	}
 	for _, ct := range types {
 		name := d.spelled(ct.Name(), t.schema)
+		l.known[name], l.known[strings.ToLower(name)] = true, true
 		f := t.schema.FieldsByDBName[name]
 		c := column{
 			name:     name,

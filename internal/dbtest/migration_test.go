@@ -105,6 +105,57 @@ func TestAMigrationThatWaitsForAWriterIsSeen(t *testing.T) {
 	}
 }
 
+// TestWritesRecoverFromAMigrationThatWasRolledBack has the columns looked up
+// within the transaction.
+func TestWritesRecoverFromAMigrationThatWasRolledBack(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"sqlite", "postgres"} { // MySQL commits before
+		t.Run(name, func(t *testing.T) {
+			m := newMigrants(t, Open(t, name))
+			require.ErrorIs(t, m.db.Transaction(func(tx *gorm.DB) error {
+				require.NoError(t, tx.Exec("ALTER TABLE migrants ADD COLUMN extra varchar(20)").Error)
+				require.NoError(t, setColumn("extra")(tx))
+				return ErrHook
+			}), ErrHook)
+			require.Error(t, m.db.Create(&Migrant{ID: 2, Name: "b"}).Error)
+			requireRecovered(t, m)
+		})
+	}
+}
+
+func TestWritesRecoverFromAMigrationElsewhere(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		m := newMigrants(t, database)
+		require.NoError(t, m.raw.Exec("ALTER TABLE migrants ADD COLUMN extra varchar(20)").Error)
+		require.Equal(t, []string{`1/1 Jo updated migrant 1 "a": extra null => "x"`}, m.say(t, setColumn("extra")))
+		require.NoError(t, m.raw.Exec("ALTER TABLE migrants ADD COLUMN more varchar(20)").Error)
+		require.Equal(t, []string{`1/1 Jo created migrant 4 "d": id - => 4; name - => "d"; extra - => null; more - => "y"`}, m.say(t, func(db *gorm.DB) error {
+			return db.Model(&Migrant{}).Create(map[string]any{"id": 4, "name": "d", "more": "y"}).Error
+		}))
+		require.NoError(t, m.raw.Exec("ALTER TABLE migrants DROP COLUMN extra").Error)
+		require.NoError(t, m.raw.Exec("ALTER TABLE migrants DROP COLUMN more").Error)
+		require.Error(t, m.db.Model(&Migrant{ID: 1}).Update("name", "b").Error)
+		requireRecovered(t, m)
+	})
+}
+
+// requireRecovered writes in every way to a table as it was at first.
+func requireRecovered(t *testing.T, m *migrants) {
+	t.Helper()
+	require.Equal(t, []string{
+		`1/1 Jo created migrant 2 "b": id - => 2; name - => "b"`,
+		`2/2 Jo updated migrant 2 "c": name "b" => "c"`,
+		`3/3 Jo deleted migrant 2 "c": id 2 => -; name "c" => -`,
+	}, m.say(t, func(db *gorm.DB) error {
+		return errors.Join(
+			db.Create(&Migrant{ID: 2, Name: "b"}).Error,
+			db.Model(&Migrant{ID: 2}).Update("name", "c").Error,
+			db.Delete(&Migrant{ID: 2}).Error,
+		)
+	}))
+}
+
 // MigrantWithExtra is [Migrant] after a migration.
 type MigrantWithExtra struct {
 	Migrant
