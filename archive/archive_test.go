@@ -341,6 +341,32 @@ func TestWhatAKilledProcessLeftIsTakenOrPassedOver(t *testing.T) {
 	require.Equal(t, query(t, r.live, audit.Filter{Workspace: "Acme & Co."}), query(t, r.archives, audit.Filter{Workspace: "Acme & Co."}))
 }
 
+// TestAnEventThatCameAfterAnArchiveWasInterruptedIsArchived lets there be data without
+// a manifest, of other events than there are by now.
+func TestAnEventThatCameAfterAnArchiveWasInterruptedIsArchived(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	r := newRig(t, 700, march)
+	left := r.file(t, ".jsonl.gz")
+	data, err := os.ReadFile(left)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(r.file(t, ".manifest.json")))
+	require.NoError(t, r.live.Append(ctx, []audit.Event{event(march, 900)}))
+	m, err := r.archives.Write(ctx, r.request(march, nil))
+	require.NoError(t, err)
+	require.Equal(t, 2, m.Part)
+	require.Equal(t, 701, m.Events)
+	require.Equal(t, query(t, r.live, audit.Filter{Workspace: "Acme & Co."}), query(t, r.archives, audit.Filter{Workspace: "Acme & Co."}))
+	now, err := os.ReadFile(left)
+	require.NoError(t, err)
+	require.Equal(t, data, now, "it stays as it is")
+
+	// What is no such data is in the way, and is told of.
+	require.NoError(t, os.WriteFile(strings.Replace(left, "-1.", "-3.", 1), data[:len(data)/2], 0o600))
+	_, err = r.archives.Write(ctx, r.request(march, nil))
+	require.ErrorIs(t, err, fs.ErrExist)
+}
+
 // TestWhatIsGoneMeanwhileLeavesNoFile lets another process have archived the events
 // between two readings of them.
 func TestWhatIsGoneMeanwhileLeavesNoFile(t *testing.T) {

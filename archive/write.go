@@ -37,7 +37,8 @@ type Request struct {
 //
 // Nothing is ever replaced. If there is a file of the same name with other content,
 // the error wraps [io/fs.ErrExist]; one with the same content, as a process leaves
-// that was killed before it wrote the manifest, is taken as it is. Other errors are
+// that was killed before it wrote the manifest, is taken as it is, and data of other
+// events of the month is passed over. Other errors are
 // those of the events and of the place, and [ErrDamaged] if what is read back is
 // not what was written. After an error there is no new archive, except if it could
 // not be verified.
@@ -60,7 +61,13 @@ func (s *Store) write(ctx context.Context, r Request, month time.Time) (m Manife
 	if m.Part, err = s.nextPart(ctx, r.Workspace, month); err != nil {
 		return m, err
 	}
-	m.Data, err = s.create(ctx, m.base()+dataSuffix, func(w io.Writer) error { return m.writeData(w, r) })
+	for {
+		m.Data, err = s.create(ctx, m.base()+dataSuffix, func(w io.Writer) error { return m.writeData(w, r) })
+		if !errors.Is(err, fs.ErrExist) || !s.isLeft(ctx, m) {
+			break
+		}
+		m.Part++
+	}
 	if errors.Is(err, errNothing) {
 		return Manifest{}, nil
 	}
@@ -85,6 +92,29 @@ func (s *Store) write(ctx context.Context, r Request, month time.Time) (m Manife
 		return m, err
 	}
 	return m, s.Verify(ctx, m)
+}
+
+// isLeft reports whether the file where data was to be written is the data of
+// another archive of the month: of one that was interrupted before it had a
+// manifest, or that somebody else is about to finish.
+func (s *Store) isLeft(ctx context.Context, m Manifest) bool {
+	file, err := open(ctx, s.place, m.base()+dataSuffix)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = file.Close() }()
+	z, err := gzip.NewReader(contextReader{ctx, file})
+	if err != nil {
+		return false
+	}
+	events := 0
+	for e, err := range audit.ReadJSONLines(z) {
+		if err != nil || e.Workspace != m.Workspace || !monthStart(e.Time).Equal(monthStart(m.From)) {
+			return false
+		}
+		events++
+	}
+	return events > 0
 }
 
 // nextPart is the number of the month's next archive.
