@@ -11,9 +11,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -626,18 +624,4 @@ func TestArchivesThatAreOlderThanAPageAreNotOpened(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, page[10:], next[:10])
 	require.Len(t, names, 3, "the month's once more, and the one before it")
-}
-
-func TestWhatIsNoFileIsAnErrorThatNamesIt(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS == "windows" {
-		t.Skip("there are no named pipes in a folder")
-	}
-	r := newRig(t, 20, march)
-	path := r.file(t, ".jsonl.gz")
-	require.NoError(t, os.Remove(path))
-	require.NoError(t, exec.Command("mkfifo", path).Run())
-	_, err := r.archives.List(context.Background(), audit.Filter{Workspace: "Acme & Co."}, audit.Position{}, 1)
-	require.ErrorContains(t, err, "not a regular file", "and nobody waits for somebody who writes into it")
-	require.ErrorContains(t, err, filepath.Base(path))
 }
