@@ -322,11 +322,6 @@ func (r *composedRow) release() {
 	rows.Put(r)
 }
 
-// nothing takes a value that is not needed.
-type nothing struct{}
-
-func (nothing) Scan(any) error { return nil }
-
 // after puts what GORM wants before the rest.
 func (r *composedRow) after(theirs []any) {
 	r.theirs, r.dest = len(theirs), slices.Concat(theirs, r.dest)

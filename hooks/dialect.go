@@ -106,6 +106,17 @@ const prefixChars = 256
 // its text at most, and the size on disk stands for its length.
 const maxMeasured = 4 * audit.MaxValueBytes
 
+// filler is how many constants are selected behind n expressions. SQLite keeps
+// what it knows of a statement's columns in one piece of memory. The pure-Go driver
+// asks the system for one of two to four thousand bytes, and gives it back, each
+// time, unless another is in use; longer ones lie beside the pages of the cache.
+func (d dialect) filler(n int) int {
+	if d.name == "sqlite" && n >= 8 && n < 15 {
+		return 15 - n
+	}
+	return 0
+}
+
 // selected is how a column is selected: as it is or, if it may hold a long value,
 // as two expressions, the value itself if it is not long, and a description of
 // it, "length digest prefix", if it is, so that a long value never leaves the

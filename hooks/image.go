@@ -72,8 +72,16 @@ func newReader(l *layout) *reader {
 	for i := range r.scans {
 		r.dest[i] = &r.scans[i]
 	}
+	for range l.dialect.filler(len(r.dest)) {
+		r.dest = append(r.dest, nothing{})
+	}
 	return r
 }
+
+// nothing takes a value that is not needed.
+type nothing struct{}
+
+func (nothing) Scan(any) error { return nil }
 
 // release lets a reader be used again, often for the same row as a statement has
 // left it. What it has read stays as it is. One that has met large values would

@@ -315,6 +315,9 @@ func (l *layout) newTexts(mask uint64) *texts {
 		}
 	})
 	l.each(mask, l.table, func(_ int, expressions []string) { qualified = append(qualified, expressions...) })
+	for range l.dialect.filler(len(list)) {
+		list, qualified = append(list, "0"), append(qualified, "0")
+	}
 	t := &texts{list: l.edition + strings.Join(list, ","), qualified: l.edition + strings.Join(qualified, ","), old: strings.Join(old, ",")}
 	condition, _ := l.dialect.in(l.keyNames, [][]any{make([]any, len(l.keyNames))}, 0)
 	t.again = "SELECT " + t.list + " FROM " + l.from + " WHERE " + condition + l.dialect.again
