@@ -47,7 +47,7 @@ func TestNewDropsWhatItMade(t *testing.T) {
 
 func TestSQLiteEnforcesForeignKeysAndWritesAhead(t *testing.T) {
 	db := Open(t, "sqlite").SQL()
-	for pragma, want := range map[string]string{"foreign_keys": "1", "journal_mode": "wal", "busy_timeout": "10000"} {
+	for pragma, want := range map[string]string{"foreign_keys": "1", "journal_mode": "wal", "busy_timeout": "10000", "temp_store": "2"} {
 		var got string
 		require.NoError(t, db.QueryRow("PRAGMA "+pragma).Scan(&got))
 		require.Equal(t, want, got, pragma)
