@@ -98,6 +98,7 @@ func Open(tb testing.TB, name string) *Database {
 	return db
 }
 
+// openFor opens a database for a test or a benchmark.
 func openFor(tb testing.TB, name string) (*Database, func() error, error) {
 	if name != "sqlite" {
 		return open(context.Background(), name, "")
