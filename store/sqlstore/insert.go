@@ -179,17 +179,27 @@ func (q *insert) union(b *strings.Builder, args []any, rows [][]any, differ []in
 	return args
 }
 
-// unnest joins the rows as one array for each column, written as PostgreSQL
-// reads them, so that no driver needs to know arrays and the text is the same
-// for any number of rows.
+// unnest joins the rows as one text for each column, which PostgreSQL takes
+// apart, so that no driver needs to know arrays and the text of the statement is
+// the same for any number of rows.
 func (q *insert) unnest(b *strings.Builder, args []any, rows [][]any, differ []int) []any {
 	b.WriteString("unnest(")
 	for i, c := range differ {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		args = append(args, array(rows, c))
-		b.WriteString(q.dialect.placeholder(len(args)) + "::" + postgresType(c) + "[]")
+		placeholder := q.dialect.placeholder(len(args) + 1)
+		list, ok := "", false
+		if textColumn(c) {
+			list, ok = separated(rows, c)
+		}
+		if ok {
+			b.WriteString("string_to_array(" + placeholder + `,E'\x1f',E'\x1e')`)
+		} else {
+			list = array(rows, c)
+			b.WriteString(placeholder + "::" + postgresType(c) + "[]")
+		}
+		args = append(args, list)
 	}
 	b.WriteString(") v (")
 	for i := range differ {
@@ -200,6 +210,38 @@ func (q *insert) unnest(b *strings.Builder, args []any, rows [][]any, differ []i
 	}
 	b.WriteByte(')')
 	return args
+}
+
+// Separators of texts, which JSON never has and other texts hardly ever.
+const (
+	betweenTexts = '\x1f'
+	insteadOfOne = '\x1e' // where a row has none
+)
+
+// separated is a column of several rows with a separator between them; false if
+// a text has one, too. Escaping the quotes of JSON for an array, and undoing that,
+// takes longer than all the rest of a list.
+func separated(rows [][]any, column int) (string, bool) {
+	size := 0
+	for _, row := range rows {
+		text, _ := row[column].(string)
+		if strings.IndexByte(text, betweenTexts) >= 0 || strings.IndexByte(text, insteadOfOne) >= 0 {
+			return "", false
+		}
+		size += len(text) + 2
+	}
+	b := make([]byte, 0, size)
+	for r, row := range rows {
+		if r > 0 {
+			b = append(b, betweenTexts)
+		}
+		if text, ok := row[column].(string); ok {
+			b = append(b, text...)
+		} else {
+			b = append(b, insteadOfOne)
+		}
+	}
+	return string(b), true
 }
 
 // array is a column of rows as PostgreSQL writes an array.

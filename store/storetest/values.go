@@ -14,22 +14,24 @@ import (
 
 // hostile are texts that have broken one store or another.
 var hostile = map[string]string{
-	"quotes":          `it's "quoted" and ` + "`ticked`",
-	"backslashes":     `C:\temp\new\x27\`,
-	"SQL":             `'; DROP TABLE audit_events; --`,
-	"placeholders":    `? $1 :name @p1 {{x}} {events} %s %d`,
-	"wildcards":       `100% _sure_ [a-z] *`,
-	"emoji":           "😀 👩‍👩‍👧 🏳️‍🌈",
-	"combining":       "e\u0301 is not é",
-	"right to left":   "\u202Eabc\u202C שלום",
-	"separators":      "line\nreturn\rtab\tnext\u2028para\u2029",
-	"controls":        "\x01\x02\x1b[31m\x7f",
-	"spaces at end":   "padded  ",
-	"only a space":    " ",
-	"byte order mark": "\ufefftext",
-	"last code point": "\U0010FFFF",
-	"null":            "null",
-	"JSON":            `{"field":"rate"}`,
+	"quotes":                  `it's "quoted" and ` + "`ticked`",
+	"backslashes":             `C:\temp\new\x27\`,
+	"SQL":                     `'; DROP TABLE audit_events; --`,
+	"placeholders":            `? $1 :name @p1 {{x}} {events} %s %d`,
+	"wildcards":               `100% _sure_ [a-z] *`,
+	"emoji":                   "😀 👩‍👩‍👧 🏳️‍🌈",
+	"combining":               "e\u0301 is not é",
+	"right to left":           "\u202Eabc\u202C שלום",
+	"separators":              "line\nreturn\rtab\tnext\u2028para\u2029",
+	"controls":                "\x01\x02\x1b[31m\x7f",
+	"spaces at end":           "padded  ",
+	"only a space":            " ",
+	"byte order mark":         "\ufefftext",
+	"last code point":         "\U0010FFFF",
+	"null":                    "null",
+	"JSON":                    `{"field":"rate"}`,
+	"unit separator":          "before\x1fafter",
+	"only a record separator": "\x1e",
 }
 
 // hostileEvent is the nth event; all its texts are s.
@@ -70,6 +72,19 @@ var valueRules = []rule[audit.Store]{
 			for _, s := range hostile {
 				events = append(events, hostileEvent(len(events)+1, s), hostileEvent(len(events)+2, s), hostileEvent(len(events)+3, s))
 				require.NoError(t, store.Append(context.Background(), events[len(events)-3:]))
+			}
+			requireEvents(t, store, events)
+		},
+	},
+	{
+		"Values/HostileTextsBesideOthers",
+		"every text comes back as it was, also where other events of the call have plain ones, empty ones or none",
+		func(t *testing.T, store audit.Store) {
+			var events []audit.Event
+			for _, s := range hostile {
+				n := len(events)
+				events = append(events, hostileEvent(n+1, s), event(n+2), hostileEvent(n+3, "plain"))
+				require.NoError(t, store.Append(context.Background(), events[n:]))
 			}
 			requireEvents(t, store, events)
 		},
