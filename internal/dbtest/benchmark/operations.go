@@ -45,12 +45,17 @@ const (
 // database has to pass over what earlier runs have left of it.
 func loneID(i int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", i) }
 
+// newAmount is what a run sets: what no row has, so that each of them changes.
+func newAmount(i int) int64 { return int64(2*firstAmount + i) }
+
+const firstAmount = 1250
+
 // single are the operations on one row, bulk those on many.
 func single() []operation {
 	one := func(i int) where { return where{id: loneID(i)} }
 	return []operation{
 		{"create", 1, clear, func(ctx context.Context, v variant, _ int) error { return v.create(ctx, newEntries(1)) }},
-		{"update", 1, renewOne, func(ctx context.Context, v variant, i int) error { return v.update(ctx, one(i), int64(i+1)) }},
+		{"update", 1, renewOne, func(ctx context.Context, v variant, i int) error { return v.update(ctx, one(i), newAmount(i)) }},
 		{"soft delete", 1, renewOne, func(ctx context.Context, v variant, i int) error { return v.remove(ctx, one(i), false) }},
 		{"hard delete", 1, renewOne, func(ctx context.Context, v variant, i int) error { return v.remove(ctx, one(i), true) }},
 	}
@@ -60,7 +65,7 @@ func bulk() []operation {
 	crowd := where{crowd: standing}
 	return []operation{
 		{"create 1000", many, clear, func(ctx context.Context, v variant, _ int) error { return v.create(ctx, newEntries(many)) }},
-		{"update 1000", many, revive, func(ctx context.Context, v variant, i int) error { return v.update(ctx, crowd, int64(i+1)) }},
+		{"update 1000", many, revive, func(ctx context.Context, v variant, i int) error { return v.update(ctx, crowd, newAmount(i)) }},
 		{"soft delete 1000", many, revive, func(ctx context.Context, v variant, _ int) error { return v.remove(ctx, crowd, false) }},
 		{"hard delete 1000", many, revive, func(ctx context.Context, v variant, _ int) error { return v.remove(ctx, crowd, true) }},
 	}
@@ -72,7 +77,7 @@ func newEntries(n int) []Entry {
 	for i := range entries {
 		entries[i] = Entry{ID: uuid.NewString(), Work: Work{
 			WorkspaceID: "w1", UserID: "u1", Crowd: passing, Description: "Weekly planning",
-			Amount: 1250, Started: time.Now().UTC().Truncate(time.Millisecond),
+			Amount: firstAmount, Started: time.Now().UTC().Truncate(time.Millisecond),
 		}}
 	}
 	return entries
