@@ -2,10 +2,7 @@ package hooks
 
 import (
 	"errors"
-	"maps"
 	"reflect"
-	"sync"
-	"sync/atomic"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/schema"
@@ -51,18 +48,14 @@ func storesTables() []string {
 	return []string{"audit_events", "audit_events_settings", "audit_events_exports", "audit_events_schema", "audit_events_purge"}
 }
 
-// everything is the tables that are met at run time. They are found without a
-// lock: the map is never changed, but replaced by a larger one.
+// everything is what [All] does not record.
 type everything struct {
 	models []any // that are excepted
 	except map[string]bool
-
-	mu     sync.Mutex // guards replacing
-	tables atomic.Pointer[map[string]*table]
 }
 
-// start takes in the tables that are registered and the exceptions.
-func (a *everything) start(db *gorm.DB, tables map[string]*table) error {
+// start takes in the exceptions.
+func (a *everything) start(db *gorm.DB) error {
 	for _, m := range a.models {
 		if name, ok := m.(string); ok {
 			a.except[name] = true
@@ -79,35 +72,7 @@ func (a *everything) start(db *gorm.DB, tables map[string]*table) error {
 		}
 		a.except[sch.Table] = true
 	}
-	a.tables.Store(&tables)
 	return nil
-}
-
-// known is all tables that are recorded, by name. It must not be changed.
-func (p *Plugin) known() map[string]*table {
-	if p.all == nil {
-		return p.tables
-	}
-	return *p.all.tables.Load()
-}
-
-// meet returns the table of a statement that was not registered; nil if it is not
-// to be recorded.
-func (p *Plugin) meet(stmt *gorm.Statement) *table {
-	if p.all == nil {
-		return nil
-	}
-	name := tableName(stmt)
-	if t, met := p.known()[name]; met || stmt.Schema == nil || p.all.except[name] {
-		return t
-	}
-	p.all.mu.Lock()
-	defer p.all.mu.Unlock()
-	tables := maps.Clone(p.known())
-	p.introduce(tables, name, stmt.Schema)
-	p.all.tables.Store(&tables)
-	p.catalogue.Store(nil) // it knows only of those that were recorded before
-	return tables[name]
 }
 
 // introduce adds a table, and those that its model leads to. What cannot be
@@ -121,6 +86,7 @@ func (p *Plugin) introduce(tables map[string]*table, name string, sch *schema.Sc
 		t.name = name
 		o := &modelOptions{kind: audit.EntityType(name)}
 		if _, err := newEntity(t, o); err == nil {
+			t.referred.Store(true) // by models that were registered before, perhaps
 			tables[name] = t
 		}
 	}

@@ -158,6 +158,9 @@ func (c *capture) open(ctx context.Context, text string) (err error) {
 	case inserting:
 		c.assigned.all = true
 	case updating:
+		if joinsTables(c.db.Statement) {
+			return failed(fmt.Errorf("an UPDATE of several tables, %q among them, cannot be recorded; update them one by one", c.table.name))
+		}
 		set, _ := c.db.Statement.Clauses["SET"].Expression.(clause.Set) // GORM drops it afterwards
 		c.assigned = assignments{all: set == nil, set: set}
 	case deleting:

@@ -305,6 +305,7 @@ func (p *Plugin) beginDelete(db *gorm.DB) {
 	if db.Error != nil || db.DryRun {
 		return
 	}
+	p.tableOf(db.Statement) // which may be met now, before the constraints are read
 	if removesRows(db.Statement) {
 		p.claimUnread(db, tableName(db.Statement))
 		if _, err := p.constraintsOrLose(db); err != nil {

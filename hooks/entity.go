@@ -20,6 +20,7 @@ import (
 type entity struct {
 	kind  audit.EntityType
 	table *table
+	model *entity // that of the model's own table; nil if it is this one
 
 	// Columns with a meaning; empty if there is none.
 	workspace, owner, label, deleted string

@@ -29,8 +29,9 @@ type Plugin struct {
 	composer   audit.TxComposer // nil if no statement can record itself
 	policy     RawPolicy
 	dialect    dialect
-	tables     map[string]*table // by name, with and without the database schema
+	tables     map[string]*table // that are registered, by name, with and without the database schema
 	names      names
+	met        met
 	joins      []*join
 	changeSets changeSets
 	pools      pools
@@ -93,7 +94,7 @@ func (p *Plugin) Initialize(db *gorm.DB) (err error) {
 		p.names.add(t)
 	}
 	if p.all = s.all; p.all != nil {
-		if err := p.all.start(db, p.tables); err != nil {
+		if err := p.all.start(db); err != nil {
 			p.tables = nil
 			return err
 		}
@@ -103,6 +104,8 @@ func (p *Plugin) Initialize(db *gorm.DB) (err error) {
 		return err
 	}
 	p.findDeferred(ctx, db)
+	tables := p.tables
+	p.met.tables.Store(&tables)
 	return p.addCallbacks(db)
 }
 
@@ -292,7 +295,11 @@ func (p *Plugin) tableOf(stmt *gorm.Statement) *table {
 
 // before puts a capture in the place of the statement's connection.
 func (p *Plugin) before(db *gorm.DB) {
-	if t := p.tableOf(db.Statement); t != nil {
+	t := p.tableOf(db.Statement)
+	if t == nil {
+		t = p.names.joined(db.Statement) // which is refused
+	}
+	if t != nil {
 		p.capture(db, t)
 	}
 }

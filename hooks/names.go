@@ -3,6 +3,7 @@ package hooks
 import (
 	"context"
 	"strings"
+	"unicode"
 
 	"gorm.io/gorm"
 )
@@ -65,9 +66,38 @@ func tableName(stmt *gorm.Statement) string {
 	if stmt.TableExpr == nil {
 		return stmt.Table
 	}
-	// "tags AS g", `"public"."tags"`: the statement's Table may be an alias.
-	name, _, _ := strings.Cut(strings.TrimSpace(stmt.TableExpr.SQL), " ")
+	// "tags AS g", `"public"."tags"`, "tags, words": the statement's Table may be an
+	// alias.
+	name := strings.TrimSpace(stmt.TableExpr.SQL)
+	if i := strings.IndexAny(name, " ,"); i > 0 {
+		name = name[:i]
+	}
 	return unquote.Replace(name)
+}
+
+// joinsTables reports whether a statement's table is several, as MySQL takes them
+// in an UPDATE.
+func joinsTables(stmt *gorm.Statement) bool {
+	if stmt.TableExpr == nil {
+		return false
+	}
+	text := strings.ToUpper(stmt.TableExpr.SQL)
+	return strings.Contains(text, ",") || strings.Contains(text, "JOIN ")
+}
+
+// joined returns one of a statement's several tables that is captured; nil if none
+// is, or if it has only one.
+func (n *names) joined(stmt *gorm.Statement) *table {
+	if !joinsTables(stmt) {
+		return nil
+	}
+	apart := func(r rune) bool { return r == ',' || r == '(' || r == ')' || unicode.IsSpace(r) }
+	for _, word := range strings.FieldsFunc(unquote.Replace(stmt.TableExpr.SQL), apart) {
+		if t := n.find(word); t != nil {
+			return t
+		}
+	}
+	return nil
 }
 
 var unquote = strings.NewReplacer("`", "", `"`, "", "[", "", "]", "")

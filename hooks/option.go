@@ -64,6 +64,11 @@ type referenceOption struct {
 // a password, is redacted without being told, unless it is tagged
 // audit:"show". A tag may hold several words, separated by commas.
 //
+// T may have more tables than its own, one for each year, say, that statements name
+// by db.Table: their rows are records of the same type. A table that has several
+// models, or whose records other models refer to, is better registered by a type of
+// its own.
+//
 // Using the plugin fails if T is not a struct GORM can parse, has no primary
 // key, is registered twice, or if a tag or an option names what T does not
 // have.

@@ -159,7 +159,7 @@ func (u *unit) add(ctx context.Context, p pending) {
 	}
 	u.events = append(u.events, p)
 	if u.index != nil {
-		u.index[recordKey{p.entity, p.key}] = len(u.events)
+		u.index[recordKey{p.entity.own(), p.key}] = len(u.events)
 	}
 }
 
@@ -179,10 +179,10 @@ func (u *unit) find(e *entity, key string) int {
 	if u.index == nil {
 		u.index = make(map[recordKey]int, len(u.events))
 		for i := range u.events {
-			u.index[recordKey{u.events[i].entity, u.events[i].key}] = i + 1
+			u.index[recordKey{u.events[i].entity.own(), u.events[i].key}] = i + 1
 		}
 	}
-	return u.index[recordKey{e, key}]
+	return u.index[recordKey{e.own(), key}]
 }
 
 // drop forgets what has not been written: its statements were rolled back.

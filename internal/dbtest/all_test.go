@@ -53,6 +53,19 @@ func TestAllRecordsEveryModelItMeets(t *testing.T) {
 	})
 }
 
+// TestAllMeetsAModelByItsDelete must not miss what the database deletes with its row.
+func TestAllMeetsAModelByItsDelete(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		o := allOffice(t, database, hooks.All(), hooks.Model[Step]("step"))
+		o.have(t, &Venture{ID: "v1", WorkspaceID: "w1", Name: "Gemini"}, &Step{ID: "s1", WorkspaceID: "w1", Name: "Plan", VentureID: "v1"})
+		require.Equal(t, []string{
+			`1/1 Jo deleted ventures v1 "Gemini": id "v1" => -; workspace_id "w1" => -; name "Gemini" => -; firm_id null => -`,
+			`2/1 System for Jo deleted step s1 "Plan" because of 1: id "s1" => -; workspace_id "w1" => -; name "Plan" => -; venture_id "v1" (Gemini) => -`,
+		}, o.told(t, func(db *gorm.DB) error { return db.Delete(&Venture{ID: "v1"}).Error }))
+	})
+}
+
 func TestAllMeetsModelsFromManySides(t *testing.T) {
 	t.Parallel()
 	o := allOffice(t, Open(t, "postgres"), hooks.All())

@@ -1,0 +1,111 @@
+package dbtest
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/gormtrail/audit"
+	"github.com/gormtrail/audit/hooks"
+)
+
+// moreTables are further tables of an office's models, as an application makes
+// them for each year or tenant.
+var moreTables = []string{
+	"CREATE TABLE ventures_2024 (id varchar(20) PRIMARY KEY, workspace_id varchar(20), name varchar(50), firm_id varchar(20))",
+	"CREATE TABLE steps_2024 (id varchar(20) PRIMARY KEY, workspace_id varchar(20), name varchar(50), venture_id varchar(20)," +
+		" FOREIGN KEY (venture_id) REFERENCES ventures_2024 (id) ON DELETE CASCADE)",
+}
+
+func addTables(t *testing.T, o *office) {
+	t.Helper()
+	for _, text := range moreTables {
+		require.NoError(t, o.raw.Exec(text).Error)
+	}
+}
+
+func TestAModelMayHaveMoreTablesThanItsOwn(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		o := newOffice(t, database, storeInDatabase, nil)
+		addTables(t, o)
+		o.have(t, &Venture{ID: "v1", WorkspaceID: "w1", Name: "Mercury"}, &Step{ID: "s1", WorkspaceID: "w1", Name: "of the other", VentureID: "v1"})
+		of2024 := func(db *gorm.DB) *gorm.DB { return db.Table("steps_2024") }
+		require.Equal(t, []string{
+			`1/1 Jo created venture v1 "Gemini": id - => "v1"; workspace_id - => "w1"; name - => "Gemini"; firm_id - => null`,
+			`2/2 Jo created step s1 "Plan": id - => "s1"; workspace_id - => "w1"; name - => "Plan"; venture_id - => "v1" (Mercury)`,
+			`3/3 Jo updated venture v1 "Apollo": name "Gemini" => "Apollo"`,
+			`4/4 Jo updated venture v1 "Artemis": name "Apollo" => "Artemis"`,
+			`5/5 Jo updated step s1 "Do": name "Plan" => "Do"`,
+			`6/6 Jo updated venture v1 "Orion": name "Artemis" => "Orion"`,
+			`7/6 Jo created venture v2 "Ares": id - => "v2"; workspace_id - => "w1"; name - => "Ares"; firm_id - => null`,
+			`8/7 Jo executed venture * "": statement - => "update"; table - => "ventures_2024"; rows - => 2`,
+			`9/8 Jo deleted venture v1 "Orion": id "v1" => -; workspace_id "w1" => -; name "Orion" => -; firm_id "f1" => -`,
+			`10/8 System for Jo deleted step s1 "Do" because of 9: id "s1" => -; workspace_id "w1" => -; name "Do" => -; venture_id "v1" (Mercury) => -`,
+		}, o.told(t, func(db *gorm.DB) error {
+			db = db.WithContext(audit.WithWorkspace(o.ctx, "w1"))
+			return errors.Join(
+				db.Table("ventures_2024").Create(&Venture{ID: "v1", WorkspaceID: "w1", Name: "Gemini"}).Error,
+				db.Scopes(of2024).Create(&Step{ID: "s1", WorkspaceID: "w1", Name: "Plan", VentureID: "v1"}).Error,
+				db.Table("ventures_2024").Model(&Venture{}).Where("id = ?", "v1").Update("name", "Apollo").Error,
+				db.Table("ventures_2024").Where("id = ?", "v1").Updates(map[string]any{"name": "Artemis"}).Error,
+				db.Table("steps_2024 AS s").Model(&Step{ID: "s1"}).Update("name", "Do").Error,
+				db.Table("ventures_2024").Save(&[]Venture{{ID: "v1", WorkspaceID: "w1", Name: "Orion"}, {ID: "v2", WorkspaceID: "w1", Name: "Ares"}}).Error,
+				db.Exec("UPDATE ventures_2024 SET firm_id = 'f1'").Error,
+				db.Table("ventures_2024").Delete(&Venture{ID: "v1"}).Error,
+			)
+		}))
+		require.Contains(t, o.db.Config.Plugins["audit"].(*hooks.Plugin).Registered(), hooks.Registration{Table: "ventures_2024", Type: "venture"})
+	})
+}
+
+// TestElementsAreOfTheRecordThatIsSavedWithThem though its row is in another table
+// than its model's own, which has a record of the same id.
+func TestElementsAreOfTheRecordThatIsSavedWithThem(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		o := newOffice(t, database, storeInDatabase, nil)
+		require.NoError(t, o.raw.Exec("CREATE TABLE entries_2024 (id varchar(20) PRIMARY KEY, workspace_id varchar(20), user_id varchar(20), note varchar(50),"+
+			" venture_id varchar(20), step_id varchar(20), deleted_at timestamp NULL, updated_at timestamp NULL)").Error)
+		o.have(t, &Entry{ID: "e1", WorkspaceID: "w1", Note: "of the other"}, &Word{ID: "x1", WorkspaceID: "w1", Name: "a"})
+		require.Equal(t, []string{
+			`1/1 Jo created entry e1 "new" of  (other): id - => "e1"; workspace_id - => "w1"; user_id - => null; note - => "new"; venture_id - => null; step_id - => null; deleted_at - => null; +words null => "x1" (a)`,
+		}, o.told(t, func(db *gorm.DB) error {
+			return db.Table("entries_2024").Omit("Words.*").Create(&Entry{ID: "e1", WorkspaceID: "w1", Note: "new", Words: []Word{{ID: "x1"}}}).Error
+		}))
+	})
+}
+
+func TestAllLeavesATableOutThatIsExcepted(t *testing.T) {
+	t.Parallel()
+	o := allOffice(t, Open(t, "sqlite"), hooks.All("ventures_2024"), hooks.Model[Venture]("venture"), hooks.Model[Step]("step"))
+	addTables(t, o)
+	require.Equal(t, []string{
+		`1/1 Jo created step s1 "Plan": id - => "s1"; workspace_id - => "w1"; name - => "Plan"; venture_id - => "v1"`,
+	}, o.told(t, func(db *gorm.DB) error {
+		return errors.Join(
+			db.Table("ventures_2024").Create(&Venture{ID: "v1", WorkspaceID: "w1", Name: "Gemini"}).Error,
+			db.Table("steps_2024").Create(&Step{ID: "s1", WorkspaceID: "w1", Name: "Plan", VentureID: "v1"}).Error,
+		)
+	}))
+}
+
+func TestAnUpdateOfSeveralTablesIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t, Open(t, "mysql"), storeInDatabase)
+	require.NoError(t, w.raw.Exec("CREATE TABLE outsiders (id bigint PRIMARY KEY, alias varchar(20))").Error)
+	for tables, refused := range map[string]bool{
+		"labels, orders": true, "labels,orders": true, "outsiders, labels": true, "`labels` l JOIN outsiders ON outsiders.id = l.id": true,
+		"outsiders INNER JOIN outsiders o ON o.id = outsiders.id": false,
+	} {
+		r := w.do(t, operation{run: func(db *gorm.DB) outcome {
+			return did(db.Table(tables).Where("1 = 1").Updates(map[string]any{"alias": "several"}))
+		}})
+		require.Equal(t, refused, strings.Contains(r.outcome, "an UPDATE of several tables, "), "%s: %s", tables, r.outcome)
+		require.Empty(t, r.truth)
+		require.Empty(t, r.events)
+	}
+}
