@@ -31,6 +31,9 @@ func (p *Plugin) known() map[string]*table {
 // recorded.
 func (p *Plugin) meet(stmt *gorm.Statement) *table {
 	name := tableName(stmt)
+	if p.all == nil && stmt.Schema != nil && stmt.Schema.Table == name {
+		return nil // as nearly always
+	}
 	if t, known := p.known()[name]; known || stmt.Schema == nil || strings.ContainsAny(name, "(),?") {
 		return t
 	}
