@@ -3,6 +3,7 @@ package hooks
 import (
 	"errors"
 	"reflect"
+	"sync"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/schema"
@@ -21,8 +22,9 @@ import (
 // no model met so far leads to is not recorded. Rows of a join table have events
 // of their own, unless the model that declares the relation is registered. A
 // statement on a table alone, without a model, is recorded once a model of the
-// table was met. What has no primary key cannot be recorded. [Coverage] tells what
-// is.
+// table was met. A struct that is written to the table of another model, as by
+// db.Table("tags").Create(&row), stands in for that model until the first statement
+// on it. What has no primary key cannot be recorded. [Coverage] tells what is.
 //
 // A store's own tables, audit_events and those that begin so, are passed over; one
 // of another name is to be named as an exception if it has a model. Using the
@@ -52,13 +54,23 @@ func storesTables() []string {
 type everything struct {
 	models []any // that are excepted
 	except map[string]bool
+	types  map[reflect.Type]bool // of those models
+
+	keyless sync.Map // the types of models that cannot be recorded
+}
+
+// excepts reports whether a table is not recorded, or not for a model.
+func (a *everything) excepts(n *names, table string, s *schema.Schema) bool {
+	_, keyless := a.keyless.Load(s.ModelType)
+	return keyless || a.except[n.fold(table)] || a.types[s.ModelType]
 }
 
 // start takes in the exceptions.
-func (a *everything) start(db *gorm.DB) error {
+func (a *everything) start(db *gorm.DB, n *names) error {
+	a.types = map[reflect.Type]bool{}
 	for _, m := range a.models {
 		if name, ok := m.(string); ok {
-			a.except[name] = true
+			a.except[n.fold(n.short(name))] = true
 			continue
 		}
 		if v := reflect.ValueOf(m); v.Kind() != reflect.Pointer {
@@ -70,7 +82,7 @@ func (a *everything) start(db *gorm.DB) error {
 		if err != nil {
 			return err
 		}
-		a.except[sch.Table] = true
+		a.except[n.fold(n.short(sch.Table))], a.types[sch.ModelType] = true, true
 	}
 	return nil
 }
@@ -78,11 +90,14 @@ func (a *everything) start(db *gorm.DB) error {
 // introduce adds a table, and those that its model leads to. What cannot be
 // recorded is remembered as nil.
 func (p *Plugin) introduce(tables map[string]*table, name string, sch *schema.Schema) {
-	if _, met := tables[name]; met || p.all.except[name] {
+	if _, met := tables[name]; met || p.all.excepts(p.names.Load(), name, sch) {
 		return
 	}
 	tables[name] = nil
-	if t, err := newTable(sch); err == nil {
+	t, err := newTable(sch)
+	if err != nil {
+		p.all.keyless.Store(sch.ModelType, true)
+	} else {
 		t.name = name
 		o := &modelOptions{kind: audit.EntityType(name)}
 		if _, err := newEntity(t, o); err == nil {

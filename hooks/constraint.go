@@ -206,7 +206,7 @@ func (p *Plugin) arrange(ctx context.Context, tx audit.DBTX, keys []foreignKey, 
 	}
 	for _, t := range tables {
 		if t.bystander() {
-			if err := t.loadKeys(ctx, p.dialect, tx, p.newEdition()); err != nil {
+			if err := p.loadBystander(ctx, t, tx); err != nil {
 				return nil, err
 			}
 		}
@@ -268,6 +268,26 @@ func (t *table) reads(columns []string) {
 	}
 }
 
+// loadBystander reads what the keys of a table are. One that cannot be read, as it
+// is not there or for want of a privilege, fails those deletions that lead through
+// it, and no others. PostgreSQL is asked before: after an error it would refuse the
+// rest of the transaction.
+func (p *Plugin) loadBystander(ctx context.Context, t *table, tx audit.DBTX) error {
+	if p.dialect.name != "postgres" {
+		t.unreadable = t.loadKeys(ctx, p.dialect, tx, "")
+		return nil
+	}
+	var readable bool
+	if err := tx.QueryRowContext(ctx, "SELECT COALESCE(has_table_privilege(to_regclass($1),'SELECT'),false)", p.dialect.quote(t.name)).Scan(&readable); err != nil {
+		return fmt.Errorf("ask for the privileges on table %q: %w", t.name, err)
+	}
+	if !readable {
+		t.unreadable = fmt.Errorf("the rows of table %q, with which the database deletes recorded ones, cannot be read; grant SELECT on it", t.name)
+		return nil
+	}
+	return t.loadKeys(ctx, p.dialect, tx, p.newEdition())
+}
+
 // loadKeys makes a layout of nothing but the keys.
 func (t *table) loadKeys(ctx context.Context, d dialect, tx audit.DBTX, edition string) error {
 	rows, err := tx.QueryContext(ctx, "SELECT "+edition+d.list(t.keys)+" FROM "+d.quote(t.name)+" WHERE 1=0")
@@ -307,7 +327,7 @@ func (p *Plugin) beginDelete(db *gorm.DB) {
 	}
 	p.tableOf(db.Statement) // which may be met now, before the constraints are read
 	if removesRows(db.Statement) {
-		p.claimUnread(db, tableName(db.Statement))
+		p.claimUnread(db, p.names.Load().of(db.Statement))
 		if _, err := p.constraintsOrLose(db); err != nil {
 			p.fail(db, err)
 			return
@@ -332,7 +352,7 @@ func (p *Plugin) deleted(stmt *gorm.Statement) *table {
 		return t
 	}
 	if c := p.catalogue.Load(); c != nil && len(c.bystanders) > 0 {
-		return c.bystanders[p.dialect.fold(tableName(stmt))]
+		return c.bystanders[p.dialect.fold(p.names.Load().of(stmt))]
 	}
 	return nil
 }

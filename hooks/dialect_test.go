@@ -26,25 +26,28 @@ func TestKindOfStatement(t *testing.T) {
 	}
 }
 
-func TestSavepointStatement(t *testing.T) {
+func TestSavepointSteps(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		text string
-		kind savepointKind
-		name string
+		want []savepointStep
 	}{
-		{"SAVEPOINT sp1", setSavepoint, "sp1"},
-		{"savepoint `sp1`;", setSavepoint, "sp1"},
-		{"ROLLBACK TO SAVEPOINT sp1", rollbackToSavepoint, "sp1"},
-		{"ROLLBACK TO sp1", rollbackToSavepoint, "sp1"},
-		{`ROLLBACK TRANSACTION TO SAVEPOINT "SP1"`, rollbackToSavepoint, "sp1"},
-		{"ROLLBACK", notSavepoint, ""},
-		{"RELEASE SAVEPOINT sp1", releaseSavepoint, "sp1"},
-		{"release sp1", releaseSavepoint, "sp1"},
-		{"UPDATE savepoint SET x=1", notSavepoint, ""},
+		{"SAVEPOINT sp1", []savepointStep{{setSavepoint, "sp1"}}},
+		{`savepoint "sp1";`, []savepointStep{{setSavepoint, "sp1"}}},
+		{`SAVEPOINT "my point" -- set`, []savepointStep{{setSavepoint, "my point"}}},
+		{"/* a */ SAVEPOINT /* b */ sp1 /* c */", []savepointStep{{setSavepoint, "sp1"}}},
+		{"ROLLBACK TO SAVEPOINT sp1", []savepointStep{{rollbackToSavepoint, "sp1"}}},
+		{"ROLLBACK TO sp1 -- back", []savepointStep{{rollbackToSavepoint, "sp1"}}},
+		{`ROLLBACK TRANSACTION TO SAVEPOINT "SP1"`, []savepointStep{{rollbackToSavepoint, "sp1"}}},
+		{"ROLLBACK", []savepointStep{{rollbackAll, ""}}},
+		{"rollback and chain", []savepointStep{{rollbackAll, ""}}},
+		{"RELEASE SAVEPOINT sp1", []savepointStep{{releaseSavepoint, "sp1"}}},
+		{"release sp1", []savepointStep{{releaseSavepoint, "sp1"}}},
+		{"SELECT 1; SAVEPOINT a; ROLLBACK TO a", []savepointStep{{setSavepoint, "a"}, {rollbackToSavepoint, "a"}}},
+		{"UPDATE savepoint SET x=1", nil},
+		{"SELECT 'SAVEPOINT a; ROLLBACK'", nil},
 	} {
-		kind, name := savepointStatement(c.text)
-		require.Equal(t, c.kind, kind, c.text)
-		require.Equal(t, c.name, name, c.text)
+		require.Equal(t, c.want, savepointSteps("postgres", c.text), c.text)
 	}
+	require.Equal(t, []savepointStep{{setSavepoint, "my point"}}, savepointSteps("mysql", "SAVEPOINT `my point`"))
 }

@@ -106,14 +106,21 @@ func (t *heldTx) ExecContext(ctx context.Context, text string, args ...any) (sql
 }
 
 func (t *heldTx) watch(text string) {
-	kind, name := savepointStatement(text)
-	if kind == notSavepoint {
-		return
+	for _, step := range savepointSteps(t.plugin.dialect.name, text) {
+		t.mu.Lock()
+		t.follow(step.kind, step.name)
+		t.mu.Unlock()
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if kind == setSavepoint {
+}
+
+// follow drops what a step takes back.
+func (t *heldTx) follow(kind savepointKind, name string) {
+	switch kind {
+	case setSavepoint:
 		t.savepoints = append(t.savepoints, savepoint{name, len(t.events)})
+		return
+	case rollbackAll:
+		t.events, t.savepoints = nil, nil
 		return
 	}
 	for i := len(t.savepoints) - 1; i >= 0; i-- {
@@ -206,24 +213,58 @@ const (
 	setSavepoint
 	rollbackToSavepoint
 	releaseSavepoint
+	rollbackAll
 )
 
-// savepointStatement recognises the statements that set a savepoint, go back to it
-// or forget it, and their names.
-func savepointStatement(text string) (savepointKind, string) {
-	if len(text) > 200 {
-		return notSavepoint, ""
+// savepointStep is what a statement does to savepoints.
+type savepointStep struct {
+	kind savepointKind
+	name string
+}
+
+// savepointSteps recognises the statements of a text that set a savepoint, go back
+// to it or forget it, with their names, and those that take all back.
+func savepointSteps(dialect, text string) []savepointStep {
+	if len(text) > longestStep {
+		return nil
 	}
-	words := strings.Fields(strings.TrimRight(strings.TrimSpace(text), ";"))
-	is := func(i int, w string) bool { return i < len(words) && strings.EqualFold(words[i], w) }
-	last := func() string { return strings.ToLower(strings.Trim(words[len(words)-1], "`\"[]")) }
+	var (
+		steps []savepointStep
+		words []token
+	)
+	l := &lexer{dialect: dialect, text: text}
+	for {
+		t, more := l.next()
+		if more && t.kind != ';' {
+			words = append(words, t)
+			continue
+		}
+		if step := stepOf(words); step.kind != notSavepoint {
+			steps = append(steps, step)
+		}
+		if !more {
+			return steps
+		}
+		words = words[:0]
+	}
+}
+
+// longestStep bounds the texts that are looked through, which are all that run in
+// a transaction.
+const longestStep = 300
+
+func stepOf(words []token) savepointStep {
+	is := func(i int, w string) bool { return i < len(words) && words[i].is(w) }
+	last := func() string { return strings.ToLower(words[len(words)-1].text) }
 	switch {
 	case is(0, "SAVEPOINT") && len(words) == 2:
-		return setSavepoint, last()
+		return savepointStep{setSavepoint, last()}
 	case is(0, "ROLLBACK") && (is(1, "TO") || is(2, "TO")):
-		return rollbackToSavepoint, last()
+		return savepointStep{rollbackToSavepoint, last()}
+	case is(0, "ROLLBACK"), is(0, "ABORT"):
+		return savepointStep{rollbackAll, ""}
 	case is(0, "RELEASE") && len(words) <= 3:
-		return releaseSavepoint, last()
+		return savepointStep{releaseSavepoint, last()}
 	}
-	return notSavepoint, ""
+	return savepointStep{}
 }

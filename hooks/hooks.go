@@ -30,7 +30,7 @@ type Plugin struct {
 	policy     RawPolicy
 	dialect    dialect
 	tables     map[string]*table // that are registered, by name, with and without the database schema
-	names      names
+	names      atomic.Pointer[names]
 	met        met
 	joins      []*join
 	changeSets changeSets
@@ -86,15 +86,17 @@ func (p *Plugin) Initialize(db *gorm.DB) (err error) {
 		p.tables = nil
 		return err
 	}
-	if p.names, err = p.dialect.namesOf(ctx, db); err != nil {
+	names, err := p.dialect.namesOf(ctx, db)
+	if err != nil {
 		p.tables = nil
 		return err
 	}
 	for _, t := range p.tables {
-		p.names.add(t)
+		names.add(t)
 	}
+	p.names.Store(&names)
 	if p.all = s.all; p.all != nil {
-		if err := p.all.start(db); err != nil {
+		if err := p.all.start(db, &names); err != nil {
 			p.tables = nil
 			return err
 		}
@@ -287,17 +289,19 @@ func (p *Plugin) addCallbacks(db *gorm.DB) error {
 // tableOf finds the table of a statement among those registered; nil if it is
 // not among them, which costs a look-up.
 func (p *Plugin) tableOf(stmt *gorm.Statement) *table {
-	if t := p.names.find(tableName(stmt)); t != nil {
+	names := p.names.Load()
+	name := names.of(stmt)
+	if t := names.find(name); t != nil && (p.all == nil || stmt.Schema == nil || !t.standsInFor(stmt.Schema)) {
 		return t
 	}
-	return p.meet(stmt)
+	return p.meet(stmt, name)
 }
 
 // before puts a capture in the place of the statement's connection.
 func (p *Plugin) before(db *gorm.DB) {
 	t := p.tableOf(db.Statement)
 	if t == nil {
-		t = p.names.joined(db.Statement) // which is refused
+		t = p.names.Load().joined(db.Statement) // which is refused
 	}
 	if t != nil {
 		p.capture(db, t)
@@ -422,17 +426,15 @@ func (p *Plugin) raw(db *gorm.DB) {
 		return
 	}
 	text := db.Statement.SQL.String()
-	switch kind, _ := savepointStatement(text); kind {
-	case setSavepoint:
-		if u := unitFrom(db.Statement.Context, connection(db.Statement.ConnPool)); u != nil {
+	for _, step := range savepointSteps(p.dialect.name, text) {
+		u := unitFrom(db.Statement.Context, connection(db.Statement.ConnPool))
+		switch {
+		case u == nil:
+		case step.kind == setSavepoint:
 			p.flush(db.Statement.Context, db, u)
-		}
-		return
-	case rollbackToSavepoint:
-		if u := unitFrom(db.Statement.Context, connection(db.Statement.ConnPool)); u != nil {
+		case step.kind == rollbackToSavepoint, step.kind == rollbackAll:
 			u.drop()
 		}
-		return
 	}
 	p.beforeRaw(db)
 	if changesTables(p.dialect.name, text) {

@@ -123,7 +123,7 @@ func (j *join) id(l *layout, row *image, i int) audit.Value {
 func (u *unit) addElements(ctx context.Context, j *join, l *layout, pairs []pair, cause func(pair) int) error {
 	var missing []pending
 	at := map[string]int{}
-	for _, p := range pairs {
+	for _, p := range j.parted(l, pairs) {
 		if p.before != nil && p.after != nil && sameRow(l, p.before, p.after) {
 			continue
 		}
@@ -146,6 +146,31 @@ func (u *unit) addElements(ctx context.Context, j *join, l *layout, pairs []pair
 		missing[i].appendChange(change)
 	}
 	return u.addOwners(ctx, j.owner, missing)
+}
+
+// parted are pairs in which nothing goes from one owner to another: it is taken
+// from the one and given to the other.
+func (j *join) parted(l *layout, pairs []pair) []pair {
+	moved := func(p pair) bool {
+		if p.before == nil || p.after == nil {
+			return false
+		}
+		from, _ := j.ownerKey(l, p.before)
+		to, _ := j.ownerKey(l, p.after)
+		return from != to
+	}
+	if !slices.ContainsFunc(pairs, moved) {
+		return pairs
+	}
+	var parted []pair
+	for _, p := range pairs {
+		if moved(p) {
+			parted = append(parted, pair{p.before, nil}, pair{nil, p.after})
+		} else {
+			parted = append(parted, p)
+		}
+	}
+	return parted
 }
 
 func sameRow(l *layout, a, b *image) bool {

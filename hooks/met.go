@@ -29,29 +29,47 @@ func (p *Plugin) known() map[string]*table {
 // meet returns the table of a statement that was not registered; nil if it is not
 // to be recorded: it is one more table of a registered model, or any if all are
 // recorded.
-func (p *Plugin) meet(stmt *gorm.Statement) *table {
-	name := tableName(stmt)
-	if p.all == nil && stmt.Schema != nil && stmt.Schema.Table == name {
-		return nil // as nearly always
+func (p *Plugin) meet(stmt *gorm.Statement, name string) *table {
+	names, s := p.names.Load(), stmt.Schema
+	name = names.short(name)
+	if s != nil && names.fold(s.Table) == names.fold(name) {
+		if name = s.Table; p.all == nil {
+			return nil // as nearly always
+		}
 	}
-	if t, known := p.known()[name]; known || stmt.Schema == nil || strings.ContainsAny(name, "(),?") {
+	t, known := p.known()[name]
+	if s == nil || known && (t == nil && s.Table != name || t != nil && !t.standsInFor(s)) || strings.ContainsAny(name, "(),?;'\"") {
 		return t
 	}
-	own := p.registeredAs(stmt.Schema)
-	if p.all == nil && own == nil || p.all != nil && p.all.except[name] {
+	own := p.registeredAs(s)
+	if p.all == nil && own == nil || p.all != nil && p.all.excepts(names, name, s) {
 		return nil
 	}
 	p.met.mu.Lock()
 	defer p.met.mu.Unlock()
 	tables := maps.Clone(p.known())
-	if own == nil {
-		p.introduce(tables, name, stmt.Schema)
-	} else if tables[name] == nil {
+	switch t := tables[name]; {
+	case t != nil && !t.standsInFor(s): // somebody else was faster
+	case own != nil:
 		tables[name] = own.under(name)
+	default:
+		delete(tables, name)
+		p.introduce(tables, name, s)
+	}
+	for name, t := range tables {
+		if t != nil && p.names.Load().find(name) != t {
+			p.names.Store(p.names.Load().with(t))
+		}
 	}
 	p.met.tables.Store(&tables)
 	p.catalogue.Store(nil) // it knows only of those that were recorded before
 	return tables[name]
+}
+
+// standsInFor reports whether a table is known only by a struct that is not the
+// model whose own table it is: db.Table("tags").Create(&row). That model says more.
+func (t *table) standsInFor(s *schema.Schema) bool {
+	return s.Table == t.name && t.schema.Table != t.name && t.entity != nil && t.entity.model == nil
 }
 
 // registeredAs finds the table under which a model was registered; nil if it was not.

@@ -2,10 +2,12 @@ package hooks
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"unicode"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 )
 
 // names finds the captured tables by all the names a statement may have for
@@ -15,6 +17,7 @@ type names struct {
 	tables map[string]*table
 	home   string // the schema or database that a name without one means
 	folds  bool   // letters are not told apart
+	lowers bool   // they are made small unless a name is in quotes
 }
 
 // namesOf asks the database how it compares names.
@@ -24,6 +27,7 @@ func (d dialect) namesOf(ctx context.Context, db *gorm.DB) (names, error) {
 	var err error
 	switch d.name {
 	case "postgres":
+		n.lowers = true
 		err = conn.QueryRowContext(ctx, "SELECT COALESCE(current_schema(),'')").Scan(&n.home)
 	case "mysql":
 		err = conn.QueryRowContext(ctx, "SELECT COALESCE(DATABASE(),''), @@lower_case_table_names>0").Scan(&n.home, &n.folds)
@@ -51,28 +55,57 @@ func (n *names) add(t *table) {
 // find returns the table of a name; nil if it is not captured, which costs a
 // look-up.
 func (n *names) find(name string) *table {
-	name = n.fold(name)
-	if t := n.tables[name]; t != nil {
+	if t := n.tables[n.fold(name)]; t != nil {
 		return t
 	}
-	if home, short, qualified := strings.Cut(name, "."); qualified && n.home != "" && home == n.fold(n.home) {
-		return n.tables[short]
+	if short := n.short(name); short != name {
+		return n.tables[n.fold(short)]
 	}
 	return nil
 }
 
-// tableName is the name of a statement's table, without quotes and alias.
-func tableName(stmt *gorm.Statement) string {
+// of is the name of a statement's table, without quotes and alias, as the database
+// takes it: PostgreSQL makes small letters of those that are not in quotes.
+func (n *names) of(stmt *gorm.Statement) string {
 	if stmt.TableExpr == nil {
 		return stmt.Table
 	}
 	// "tags AS g", `"public"."tags"`, "tags, words": the statement's Table may be an
 	// alias.
 	name := strings.TrimSpace(stmt.TableExpr.SQL)
-	if i := strings.IndexAny(name, " ,"); i > 0 {
+	if name == "?" && len(stmt.TableExpr.Vars) == 1 {
+		if t, ok := stmt.TableExpr.Vars[0].(clause.Table); ok && t.Name != clause.CurrentTable {
+			return t.Name
+		}
+		return stmt.Table
+	}
+	if word, rest, _ := strings.Cut(name, " "); n.lowers && strings.EqualFold(word, "ONLY") {
+		name = strings.TrimSpace(rest)
+	}
+	if i := strings.IndexFunc(name, func(r rune) bool { return r == ',' || r == '/' || unicode.IsSpace(r) }); i > 0 {
 		name = name[:i]
 	}
+	if n.lowers && !strings.Contains(name, `"`) {
+		name = strings.ToLower(name)
+	}
 	return unquote.Replace(name)
+}
+
+// short is a name without the schema that a name without one means.
+func (n *names) short(name string) string {
+	if home, short, qualified := strings.Cut(name, "."); qualified && n.home != "" && n.fold(home) == n.fold(n.home) {
+		return short
+	}
+	return name
+}
+
+// with is the names and a table more, which takes the place of another of its name.
+func (n *names) with(t *table) *names {
+	more := *n
+	more.tables = maps.Clone(n.tables)
+	delete(more.tables, n.fold(t.name))
+	more.add(t)
+	return &more
 }
 
 // joinsTables reports whether a statement's table is several, as MySQL takes them

@@ -28,6 +28,7 @@ type table struct {
 	join   *join      // how rows become elements of a relation; nil for a model
 
 	layout     atomic.Pointer[layout]
+	unreadable error                      // why there is none; see loadBystander
 	indexes    atomic.Pointer[[][]string] // unique ones; see uniqueIndexes
 	dependents atomic.Bool                // the database changes other rows when one of it is deleted
 	referred   atomic.Bool                // others show the labels of its rows
@@ -94,6 +95,7 @@ type layout struct {
 	from     string   // quoted, with it
 	keyNames []string // of the primary key
 	edition  string   // see newEdition
+	clashes  bool     // the table or a column of it has a name as ours in composed statements
 
 	lean  *texts   // if no wide column is assigned
 	texts sync.Map // else: uint64 to *texts, by which of them are; see mask
@@ -102,6 +104,10 @@ type layout struct {
 	versioned atomic.Pointer[bool]
 	readers   sync.Pool // of *reader
 }
+
+// ourPrefix begins the names that statements of PostgreSQL are given beside the
+// application's.
+const ourPrefix = "audit_"
 
 // texts are what statements are made of.
 type texts struct {
@@ -125,6 +131,9 @@ func (l *layout) find(name string) int {
 func (t *table) load(ctx context.Context, p *Plugin, tx audit.DBTX) (*layout, error) {
 	if l := t.layout.Load(); l != nil {
 		return l, nil
+	}
+	if t.unreadable != nil {
+		return nil, t.unreadable
 	}
 	d, edition := p.dialect, p.newEdition()
 	types, err := t.columnTypes(ctx, d, tx, edition+"*")
@@ -206,6 +215,7 @@ func (p *Plugin) newEdition() string {
 // arrange makes the layout from the columns the database names.
 func (t *table) arrange(d dialect, types []*sql.ColumnType, edition string) (*layout, error) {
 	l := &layout{index: map[string]int{}, known: map[string]bool{}, dialect: d, table: t.name[strings.LastIndexByte(t.name, '.')+1:], from: d.quote(t.name), keyNames: slices.Clone(t.keys), edition: edition}
+	l.clashes = strings.HasPrefix(l.table, ourPrefix)
 	e := t.entity
 	if e == nil {
 		e = t.join.meaning
@@ -213,6 +223,7 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType, edition string) (*la
 	for _, ct := range types {
 		name := d.spelled(ct.Name(), t.schema)
 		l.known[name], l.known[strings.ToLower(name)] = true, true
+		l.clashes = l.clashes || strings.HasPrefix(name, ourPrefix)
 		f := t.schema.FieldsByDBName[name]
 		c := column{
 			name:     name,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/gormtrail/audit"
 	"github.com/gormtrail/audit/hooks"
@@ -108,4 +109,70 @@ func TestAnUpdateOfSeveralTablesIsRefused(t *testing.T) {
 		require.Empty(t, r.truth)
 		require.Empty(t, r.events)
 	}
+}
+
+// Rowlet is what an application writes to the table of vaults, without its tags.
+type Rowlet struct {
+	ID   string `gorm:"primaryKey;size:20"`
+	Name string
+	Memo string
+}
+
+// Nameonly is the same without a key.
+type Nameonly struct{ Name string }
+
+func TestAllTakesAModelsWordForItsOwnTable(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		o := allOffice(t, database, hooks.All(&Stray{}))
+		require.Equal(t, []string{
+			`1/1 Jo created vaults 1 "": id - => "1"; name - => "n"; memo - => "m"; password - => - redacted; api_key - => - redacted; monkey - => null; scratch - => null`,
+			`2/2 Jo created vaults 2 "n": id - => "2"; name - => "n"; memo - => - redacted; password - => - redacted; api_key - => - redacted; monkey - => ""`,
+			`3/3 Jo created words 3 "n": id - => "3"; workspace_id - => ""; name - => "n"`,
+		}, o.told(t, func(db *gorm.DB) error {
+			return errors.Join(
+				db.Table("vaults").Create(&Rowlet{ID: "1", Name: "n", Memo: "m"}).Error,
+				db.Create(&Vault{ID: "2", Name: "n", Memo: "m"}).Error,
+				db.Table("words").Where("id = ?", "none").Updates(&Nameonly{Name: "n"}).Error,
+				db.Create(&Word{ID: "3", Name: "n"}).Error,
+				db.Table(database.Namespace+".strays").Create(&Stray{ID: "4"}).Error,
+				db.Create(&Stray{ID: "5"}).Error,
+			)
+		}))
+	})
+}
+
+func TestMoreTablesAreFoundByAllTheirNames(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		o := newOffice(t, database, storeInDatabase, nil)
+		addTables(t, o)
+		spelled := []string{"?", "ventures_2024\tAS v", "ventures_2024/* */ AS v", database.Namespace + ".ventures_2024"}
+		switch database.Name {
+		case "sqlite":
+			spelled = append(spelled[:3], "main.ventures_2024", "VENTURES_2024", `"main"."Ventures_2024" AS v`)
+		case "postgres":
+			spelled = append(spelled, "Ventures_2024 AS v", `ONLY ventures_2024`)
+		}
+		for _, model := range []any{nil, &Venture{}} {
+			for _, name := range spelled {
+				require.Len(t, o.told(t, func(db *gorm.DB) error {
+					if err := db.Table("ventures_2024").Create(&Venture{ID: "v1", WorkspaceID: "w1", Name: "Gemini"}).Error; err != nil {
+						return err
+					}
+					table := db.Table(name)
+					if name == "?" {
+						table = db.Table(name, clause.Table{Name: "ventures_2024"})
+					}
+					if model != nil {
+						table = table.Model(model)
+					}
+					if err := table.Where("1 = 1").Updates(map[string]any{"name": "Apollo"}).Error; err != nil {
+						return err
+					}
+					return db.Table("ventures_2024").Delete(&Venture{ID: "v1"}).Error
+				}), 3, name)
+			}
+		}
+	})
 }
