@@ -247,6 +247,9 @@ func (c *capture) returnsOnExec() bool {
 // canReturn reports whether the statement at hand, which asks for no rows, may
 // be made to return its rows to us.
 func (c *capture) canReturn() bool {
+	if c.kind == inserting && c.makesKeys() {
+		return true
+	}
 	if !c.returnsOnExec() {
 		return c.kind == updating && c.plugin.dialect.name == "sqlite" && len(c.before) > 1 && c.setsKey()
 	}
@@ -270,6 +273,9 @@ func (c *capture) execReturning(ctx context.Context, text string, args []any) (_
 		r := c.layout.reader(c.assigned)
 		defer r.release()
 		err = scanRows(ctx, c.tx, text+" RETURNING "+c.returned(), args, func() { c.addReturned(r.image()) }, r, c.existedDest()...)
+		if err == nil && c.makesKeys() {
+			return c.inserted(ctx)
+		}
 	} else {
 		var images []image
 		images, err = query(ctx, c.tx, c.layout, c.assigned, text+" RETURNING "+c.list(), args)

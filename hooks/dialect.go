@@ -26,6 +26,8 @@ type dialect struct {
 	// Which statements give their rows back, so that no SELECT is needed. The
 	// pure-Go SQLite driver makes RETURNING dearer than a SELECT by key.
 	returnsInsert, returnsUpdate, returnsDelete bool
+	// returnsKeys is whether an INSERT can be asked for its rows' keys, dear or not.
+	returnsKeys bool
 
 	// octets is the function for the length in bytes.
 	octets string
@@ -47,7 +49,7 @@ func dialectOf(ctx context.Context, db *gorm.DB) (dialect, error) {
 			return d, err
 		}
 		if maria := strings.Contains(strings.ToLower(version), "mariadb"); maria && atLeast(version, 10, 5) {
-			d.returnsInsert, d.returnsDelete = true, true
+			d.returnsInsert, d.returnsDelete, d.returnsKeys = true, true, true
 		}
 	case "sqlite":
 		d.valuesIn = "VALUES "
@@ -55,6 +57,7 @@ func dialectOf(ctx context.Context, db *gorm.DB) (dialect, error) {
 		if err != nil {
 			return d, err
 		}
+		d.returnsKeys = atLeast(version, 3, 35)
 		if !atLeast(version, 3, 43) {
 			d.octets = "length" // of characters; a limit for older engines
 		}

@@ -2,10 +2,12 @@ package hooks
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -103,6 +105,70 @@ func (c *capture) insertedKeys(ctx context.Context) [][]any {
 	}
 	return keys
 }
+
+// makesKeys reports whether the database makes keys that GORM does not learn: it was
+// given a struct without the key, or a map, which on SQLite may get the key of an
+// earlier row from an upsert; or the key is an expression. The rows are asked for
+// them then.
+func (c *capture) makesKeys() bool {
+	d, v, s := c.plugin.dialect, c.values(), c.db.Statement.Schema
+	if !d.returnsKeys || len(v.Values) == 0 || c.mayReplace() || c.mayConflict() && d.name != "sqlite" {
+		return false
+	}
+	at := places(v, c.table.keys)
+	if at == nil {
+		return s == nil || c.mayConflict() && c.isMap() ||
+			slices.ContainsFunc(c.table.keys, func(k string) bool { return s.FieldsByDBName[k] == nil })
+	}
+	return slices.ContainsFunc(v.Values, func(row []any) bool {
+		return slices.ContainsFunc(at, func(i int) bool { return isComputed(row[i]) })
+	})
+}
+
+// isMap reports whether GORM was given maps to insert.
+func (c *capture) isMap() bool {
+	switch c.db.Statement.Dest.(type) {
+	case map[string]any, *map[string]any, []map[string]any, *[]map[string]any:
+		return true
+	}
+	return false
+}
+
+// isComputed reports whether a value is an expression, and not what GORM writes
+// for none.
+func isComputed(v any) bool {
+	if v == nil || isPlain(v) {
+		return false
+	}
+	e, ok := v.(clause.Expr)
+	return !ok || !strings.EqualFold(e.SQL, "DEFAULT") && !strings.EqualFold(e.SQL, "NULL")
+}
+
+// inserted is the result of an INSERT that has returned its rows, with the
+// LastInsertId that it would have had otherwise.
+func (c *capture) inserted(ctx context.Context) (sql.Result, error) {
+	query := "SELECT last_insert_rowid()"
+	if c.plugin.dialect.name == "mysql" {
+		query = "SELECT LAST_INSERT_ID()"
+	}
+	result := insertedRows{rows: int64(len(c.after))}
+	if err := c.tx.QueryRowContext(ctx, query).Scan(&result.last); err != nil {
+		return nil, failed(err)
+	}
+	if c.plugin.dialect.name == "mysql" && (len(c.after) == 0 || len(c.after[0].args) != 1 || fmt.Sprint(c.after[0].args[0]) != fmt.Sprint(result.last)) {
+		result.last = 0 // it is of another statement
+	}
+	c.ran, c.complete = true, true
+	c.trustKeys()
+	return result, nil
+}
+
+// insertedRows is a result of inserted.
+type insertedRows struct{ rows, last int64 }
+
+func (r insertedRows) RowsAffected() (int64, error) { return r.rows, nil }
+
+func (r insertedRows) LastInsertId() (int64, error) { return r.last, nil }
 
 // destKey reads the primary key of the r-th value that was given to Create; nil
 // if it holds none.

@@ -101,4 +101,5 @@ func (l *layout) knows(name string) bool {
 func (t *table) forget() {
 	t.layout.Store(nil)
 	t.indexes.Store(nil)
+	t.defaults.Store(nil)
 }

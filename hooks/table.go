@@ -30,8 +30,9 @@ type table struct {
 	layout     atomic.Pointer[layout]
 	unreadable error                      // why there is none; see loadBystander
 	indexes    atomic.Pointer[[][]string] // unique ones; see uniqueIndexes
-	dependents atomic.Bool                // the database changes other rows when one of it is deleted
-	referred   atomic.Bool                // others show the labels of its rows
+	defaults   atomic.Pointer[map[string]string]
+	dependents atomic.Bool // the database changes other rows when one of it is deleted
+	referred   atomic.Bool // others show the labels of its rows
 }
 
 // newTable returns the table of a parsed model.

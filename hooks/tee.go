@@ -45,16 +45,22 @@ func (c *capture) insertReturning(ctx context.Context, text string, args []any) 
 		return nil, err
 	}
 	c.ran, c.complete = true, true
-	if c.plugin.dialect.name == "sqlite" || c.plugin.dialect.name == "mysql" && c.mayConflict() {
-		// SQLite returns rows as they were before its triggers, and MariaDB one
-		// row several times if an upsert names it so: only the keys are sure.
-		c.complete, c.keys = false, make([][]any, len(c.after))
-		for i := range c.after {
-			c.keys[i] = c.after[i].args
-		}
-		c.after = nil
-	}
+	c.trustKeys()
 	return theirs.open() //nolint:sqlclosecheck // GORM closes what it asked for
+}
+
+// trustKeys has rows read again that an INSERT has returned: SQLite returns them as
+// they were before its triggers, and MariaDB one row several times if an upsert names
+// it so. Only the keys are sure.
+func (c *capture) trustKeys() {
+	if c.plugin.dialect.name != "sqlite" && (c.plugin.dialect.name != "mysql" || !c.mayConflict()) {
+		return
+	}
+	c.complete, c.keys = false, make([][]any, len(c.after))
+	for i := range c.after {
+		c.keys[i] = c.after[i].args
+	}
+	c.after = nil
 }
 
 // tee holds rows that were read already, for somebody who wants a *sql.Rows. It

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -73,15 +74,18 @@ func (c *capture) selectByValues(ctx context.Context, sets [][]string, tail stri
 	var images []image
 	v := c.values()
 	for _, set := range sets {
-		at := places(v, set)
-		if at == nil {
-			continue
+		at, whole := make([]int, len(set)), true
+		for i, name := range set {
+			at[i] = slices.IndexFunc(v.Columns, func(c clause.Column) bool { return c.Name == name })
+			whole = whole && at[i] >= 0
 		}
 		var plain [][]any
 		for _, row := range v.Values {
-			if key := take(row, at); key != nil {
-				plain = append(plain, key)
-				continue
+			if whole {
+				if key := take(row, at); key != nil {
+					plain = append(plain, key)
+					continue
+				}
 			}
 			found, err := c.selectComputed(ctx, set, row, at, tail)
 			if err != nil {
@@ -98,24 +102,84 @@ func (c *capture) selectByValues(ctx context.Context, sets [][]string, tail stri
 	return once(images), nil
 }
 
-// selectComputed reads the rows that have values which the database computes,
-// such as UPPER(?), by having it compute them once more.
+// selectComputed reads the rows that have values which the database computes, such
+// as UPPER(?) or the default of a column, by having it compute them once more. At
+// are the places of the set's columns in the row; -1 for one that it leaves out.
 func (c *capture) selectComputed(ctx context.Context, set []string, row []any, at []int, tail string) ([]image, error) {
 	stmt := c.db.Statement
 	s := &gorm.Statement{DB: c.db, Clauses: map[string]clause.Clause{}, Table: stmt.Table, Schema: stmt.Schema, Context: stmt.Context}
 	_, _ = s.WriteString("SELECT " + c.layout.textsFor(c.assigned).list + " FROM " + c.layout.from + " WHERE ")
 	for i, j := range at {
-		if e, ok := row[j].(clause.Expr); row[j] == nil || ok && strings.EqualFold(e.SQL, "DEFAULT") {
-			return nil, nil // null meets nothing, and a default is no expression
-		}
 		if i > 0 {
 			_, _ = s.WriteString(" AND ")
 		}
 		_, _ = s.WriteString(c.plugin.dialect.quote(set[i]) + "=")
-		s.AddVar(s, row[j])
+		if j >= 0 && (isPlain(row[j]) || isComputed(row[j])) {
+			s.AddVar(s, row[j])
+			continue
+		}
+		if e, _ := row[max(j, 0)].(clause.Expr); j >= 0 && !strings.EqualFold(e.SQL, "DEFAULT") {
+			return nil, nil // null meets nothing
+		}
+		defaults, err := c.table.columnDefaults(ctx, c.plugin.dialect, c.tx)
+		if err != nil {
+			return nil, err
+		}
+		value := defaults[set[i]]
+		if value == "" || strings.Contains(value, "nextval(") {
+			return nil, nil // nor does a number that was never given
+		}
+		_, _ = s.WriteString(value)
 	}
 	_, _ = s.WriteString(tail)
 	return query(ctx, c.tx, c.layout, c.assigned, s.SQL.String(), s.Vars)
+}
+
+// The catalogues of what columns hold that an INSERT leaves out.
+var defaultQueries = map[string]string{
+	"postgres": `SELECT a.attname, '('||pg_get_expr(d.adbin,d.adrelid)||')' FROM pg_catalog.pg_attrdef d
+JOIN pg_catalog.pg_attribute a ON a.attrelid=d.adrelid AND a.attnum=d.adnum WHERE d.adrelid=to_regclass($1) AND a.attgenerated=''`,
+	"mysql": "SELECT COLUMN_NAME, CONCAT('DEFAULT(`',REPLACE(COLUMN_NAME,'`','``'),'`)') FROM information_schema.COLUMNS" +
+		" WHERE TABLE_SCHEMA=COALESCE(NULLIF(?,''),DATABASE()) AND TABLE_NAME=? AND COLUMN_DEFAULT IS NOT NULL",
+	"sqlite": `SELECT name, '('||dflt_value||')' FROM pragma_table_info(?) WHERE dflt_value IS NOT NULL`,
+}
+
+// columnDefaults are expressions for the defaults of the columns that have one,
+// read the first time.
+func (t *table) columnDefaults(ctx context.Context, d dialect, tx audit.DBTX) (map[string]string, error) {
+	if known := t.defaults.Load(); known != nil {
+		return *known, nil
+	}
+	rows, err := tx.QueryContext(ctx, defaultQueries[d.name], t.catalogueArgs(d)...)
+	if err != nil {
+		return nil, fmt.Errorf("read the defaults of table %q: %w", t.name, err)
+	}
+	defer rows.Close()
+	defaults := map[string]string{}
+	for rows.Next() {
+		var column, value string
+		if err := rows.Scan(&column, &value); err != nil {
+			return nil, err
+		}
+		defaults[d.spelled(column, t.schema)] = value
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	t.defaults.Store(&defaults)
+	return defaults, nil
+}
+
+// catalogueArgs are how the catalogues are asked for a table.
+func (t *table) catalogueArgs(d dialect) []any {
+	switch d.name {
+	case "postgres":
+		return []any{d.quote(t.name)}
+	case "mysql":
+		at := strings.LastIndexByte(t.name, '.')
+		return []any{t.name[:max(at, 0)], t.name[at+1:]}
+	}
+	return []any{t.name}
 }
 
 // once leaves out images of rows that are there already.
@@ -216,15 +280,7 @@ func (t *table) uniqueIndexes(ctx context.Context, d dialect, tx audit.DBTX) ([]
 	if known := t.indexes.Load(); known != nil {
 		return *known, nil
 	}
-	name := []any{t.name}
-	switch d.name {
-	case "postgres":
-		name[0] = d.quote(t.name)
-	case "mysql":
-		at := strings.LastIndexByte(t.name, '.')
-		name = []any{t.name[:max(at, 0)], t.name[at+1:]}
-	}
-	rows, err := tx.QueryContext(ctx, uniqueIndexQueries[d.name], name...)
+	rows, err := tx.QueryContext(ctx, uniqueIndexQueries[d.name], t.catalogueArgs(d)...)
 	if err != nil {
 		return nil, fmt.Errorf("read the unique indexes of table %q: %w", t.name, err)
 	}
