@@ -61,7 +61,7 @@ func RecordAttempt(db *gorm.DB, events ...audit.Event) error {
 	}
 	ctx := db.Statement.Context
 	if !inTransaction(db.Statement.ConnPool) {
-		return p.rec.Record(ctx, events...)
+		return Record(db, events...)
 	}
 	held, ok := connection(db.Statement.ConnPool).(*heldTx)
 	if !ok {

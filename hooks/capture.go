@@ -251,7 +251,7 @@ func (c *capture) canReturn() bool {
 		return true
 	}
 	if !c.returnsOnExec() {
-		return c.kind == updating && c.plugin.dialect.name == "sqlite" && len(c.before) > 1 && c.setsKey()
+		return c.kind == updating && c.plugin.dialect.name == "sqlite" && c.setsKey() && (len(c.before) > 1 || c.computesKey())
 	}
 	switch c.kind {
 	case inserting:
@@ -324,6 +324,14 @@ func (c *capture) list() string {
 // setsKey reports whether an UPDATE assigns a column of the primary key.
 func (c *capture) setsKey() bool {
 	return slices.ContainsFunc(c.assigned.set, func(a clause.Assignment) bool { return slices.Contains(c.table.keys, a.Column.Name) })
+}
+
+// computesKey reports whether an UPDATE has the database compute a column of the
+// primary key.
+func (c *capture) computesKey() bool {
+	return slices.ContainsFunc(c.assigned.set, func(a clause.Assignment) bool {
+		return slices.Contains(c.table.keys, a.Column.Name) && !isPlain(a.Value)
+	})
 }
 
 // finish reads the new images, if that was not done yet, and hands the changes

@@ -129,7 +129,7 @@ func Record(db *gorm.DB, events ...audit.Event) error {
 		return errors.New("audit: hooks.Record needs a *gorm.DB that uses the plugin")
 	}
 	ctx := db.Statement.Context
-	if !inTransaction(db.Statement.ConnPool) {
+	if !inTransaction(db.Statement.ConnPool) && !p.borrows(db.Statement.ConnPool) {
 		return p.rec.Record(ctx, events...)
 	}
 	err := p.recordOn(ctx, connection(db.Statement.ConnPool), events)

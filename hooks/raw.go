@@ -257,8 +257,7 @@ func (p *Plugin) recordExecutions(db *gorm.DB, found []execution, rows int64) (e
 // else apart from it.
 func (p *Plugin) record(db *gorm.DB, events []audit.Event) error {
 	ctx, pool := db.Statement.Context, db.Statement.ConnPool
-	_, borrowed := pool.(*sql.Conn)
-	if !inTransaction(pool) && !(borrowed && p.store != nil) {
+	if !inTransaction(pool) && !p.borrows(pool) {
 		return p.recordApart(ctx, events)
 	}
 	return p.recordOn(ctx, connection(pool), events)

@@ -39,6 +39,14 @@ func inTransaction(pool any) bool {
 	return ok
 }
 
+// borrows reports whether a pool is the one connection of db.Connection, on which
+// events can be written. It may be the only one there is: to wait for another would
+// be for ever.
+func (p *Plugin) borrows(pool any) bool {
+	_, borrowed := pool.(*sql.Conn)
+	return borrowed && p.store != nil
+}
+
 // ownTransaction marks a statement whose transaction is ours.
 const ownTransaction = "audit:transaction"
 

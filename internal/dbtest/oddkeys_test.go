@@ -1,7 +1,10 @@
 package dbtest
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
@@ -100,4 +103,52 @@ func TestAJoinRowThatGoesToAnotherOwnerIsTakenFromTheFirst(t *testing.T) {
 			return db.Table("entry_words").Where("word_id = ?", "x1").Updates(map[string]any{"entry_id": "e2"}).Error
 		}))
 	})
+}
+
+// TestTheOnlyConnectionIsEnough to write and to record on, where the application
+// has taken it.
+func TestTheOnlyConnectionIsEnough(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		db, recorded := found(t, database, "CREATE TABLE notes (id bigint PRIMARY KEY, name varchar(20), memo varchar(20), junk varchar(20))")
+		database.SQL().SetMaxOpenConns(1)
+		ctx, stop := context.WithTimeout(db.Statement.Context, 10*time.Second)
+		defer stop()
+		require.NoError(t, db.WithContext(ctx).Connection(func(only *gorm.DB) error {
+			e := audit.Event{Operation: "approved", Entity: audit.Entity{Type: "note", ID: "1"}}
+			return errors.Join(hooks.Record(only, e), hooks.RecordAttempt(only, e), only.Create(&Note{ID: 1, Name: "n"}).Error)
+		}))
+		require.Equal(t, []string{
+			`1/1 Jo approved note 1 ""`,
+			`2/2 Jo approved note 1 ""`,
+			`3/3 Jo created note 1 "n": id - => 1; name - => "n"; memo - => - redacted`,
+		}, recorded())
+	})
+}
+
+// Place is in a list by its number.
+type Place struct {
+	List   string `gorm:"primaryKey;size:20"`
+	Number int    `gorm:"primaryKey;autoIncrement:false"`
+}
+
+func TestAKeyMayBeComputed(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"sqlite", "postgres"} {
+		t.Run(name, func(t *testing.T) {
+			database := Open(t, name)
+			db := openGorm(t, database)
+			require.NoError(t, db.AutoMigrate(&Place{}))
+			clock := newClock()
+			begin := clock.Now()
+			store := wire(t, db, database, storeInDatabase, &audit.Config{Now: clock.Now}, []hooks.Option{hooks.Model[Place]("place")})
+			db = db.WithContext(audit.WithActor(audit.WithWorkspace(t.Context(), "w1"), jo))
+			require.NoError(t, db.Create(&Place{"a", 1}).Error)
+			require.NoError(t, db.Model(&Place{}).Where("list = 'a'").Update("number", gorm.Expr("number + 1")).Error)
+			require.Equal(t, []string{
+				`1/1 Jo created place a/1 "": list - => "a"; number - => 1`,
+				`2/2 Jo updated place a/1 "": number 1 => 2`,
+			}, say(eventsSince(t, store, "w1", begin)))
+		})
+	}
 }
