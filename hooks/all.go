@@ -56,13 +56,13 @@ type everything struct {
 	except map[string]bool
 	types  map[reflect.Type]bool // of those models
 
-	keyless sync.Map // the types of models that cannot be recorded
+	unfit sync.Map // the types of models that cannot be recorded
 }
 
 // excepts reports whether a table is not recorded, or not for a model.
 func (a *everything) excepts(n *names, table string, s *schema.Schema) bool {
-	_, keyless := a.keyless.Load(s.ModelType)
-	return keyless || a.except[n.fold(table)] || a.types[s.ModelType]
+	_, unfit := a.unfit.Load(s.ModelType)
+	return unfit || a.except[n.fold(table)] || a.types[s.ModelType]
 }
 
 // start takes in the exceptions.
@@ -95,15 +95,15 @@ func (p *Plugin) introduce(tables map[string]*table, name string, sch *schema.Sc
 	}
 	tables[name] = nil
 	t, err := newTable(sch)
-	if err != nil {
-		p.all.keyless.Store(sch.ModelType, true)
-	} else {
+	if err == nil {
 		t.name = name
-		o := &modelOptions{kind: audit.EntityType(name)}
-		if _, err := newEntity(t, o); err == nil {
-			t.referred.Store(true) // by models that were registered before, perhaps
-			tables[name] = t
-		}
+		_, err = newEntity(t, &modelOptions{kind: audit.EntityType(name)})
+	}
+	if err == nil {
+		t.referred.Store(true) // by models that were registered before, perhaps
+		tables[name] = t
+	} else {
+		p.all.unfit.Store(sch.ModelType, true)
 	}
 	for _, rel := range sch.Relationships.Relations {
 		if rel.JoinTable != nil {
