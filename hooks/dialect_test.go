@@ -51,3 +51,15 @@ func TestSavepointSteps(t *testing.T) {
 	}
 	require.Equal(t, []savepointStep{{setSavepoint, "my point"}}, savepointSteps("mysql", "SAVEPOINT `my point`"))
 }
+
+func TestATableThatIsMetIsNotFoundWithoutItsSchema(t *testing.T) {
+	t.Parallel()
+	own, met := &table{name: "notes"}, &table{name: "archive.notes"}
+	n := names{tables: map[string]*table{}, home: "main", folds: true}
+	n.add(own)
+	more := n.with(met)
+	require.Same(t, met, more.find("Archive.Notes"))
+	require.Same(t, own, more.find("main.notes"))
+	require.Nil(t, more.with(&table{name: "archive.notes_2024"}).find("notes_2024"))
+	require.Nil(t, n.find("archive.notes"), "the names before are as they were")
+}

@@ -249,8 +249,8 @@ func savepointSteps(dialect, text string) []savepointStep {
 	}
 }
 
-// longestStep bounds the texts that are looked through, which are all that run in
-// a transaction.
+// longestStep bounds the texts that are looked through: every statement of a
+// transaction passes here.
 const longestStep = 300
 
 func stepOf(words []token) savepointStep {

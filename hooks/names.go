@@ -100,11 +100,12 @@ func (n *names) short(name string) string {
 }
 
 // with is the names and a table more, which takes the place of another of its name.
+// Unlike one that is registered it is not found without its schema: that may be
+// the name of another table.
 func (n *names) with(t *table) *names {
 	more := *n
 	more.tables = maps.Clone(n.tables)
-	delete(more.tables, n.fold(t.name))
-	more.add(t)
+	more.tables[n.fold(t.name)] = t
 	return &more
 }
 
