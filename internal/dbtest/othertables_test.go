@@ -2,7 +2,9 @@ package dbtest
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -175,4 +177,33 @@ func TestMoreTablesAreFoundByAllTheirNames(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestMoreTablesMayBeMetAtOnce by many goroutines, each table by several of them.
+func TestMoreTablesMayBeMetAtOnce(t *testing.T) {
+	t.Parallel()
+	const tables, writers = 4, 3
+	o := newOffice(t, Open(t, "postgres"), storeInDatabase, nil)
+	for i := range tables {
+		require.NoError(t, o.raw.Exec(strings.Replace(moreTables[0], "2024", fmt.Sprint(i), 1)).Error)
+	}
+	o.clock.next()
+	var wait sync.WaitGroup
+	errs := make([]error, tables*writers)
+	for i := range errs {
+		wait.Go(func() {
+			table, id := fmt.Sprintf("ventures_%d", i%tables), fmt.Sprint(i)
+			errs[i] = o.db.WithContext(o.ctx).Table(table).Create(&Venture{ID: id, WorkspaceID: "w1", Name: table}).Error
+		})
+	}
+	wait.Wait()
+	require.NoError(t, errors.Join(errs...))
+	told := map[string]string{}
+	for _, e := range eventsSince(t, o.store, "w1", o.clock.Now()) {
+		told[e.Entity.ID] = e.Entity.Label
+	}
+	require.Len(t, told, tables*writers)
+	for i := range errs {
+		require.Equal(t, fmt.Sprintf("ventures_%d", i%tables), told[fmt.Sprint(i)])
+	}
 }
