@@ -58,7 +58,7 @@ func once(ctx context.Context, nodes []*gorm.DB, request string, change func(tx 
 func again(err error) bool {
 	n := code(err)
 	return n == 1213 || n == 1205 || n == 1317 ||
-		n == 1064 && strings.Contains(err.Error(), "trigger has an error in its body")
+		n == 1064 && strings.Contains(err.Error(), "has an error in its body")
 }
 
 // elsewhere reports whether another node should be asked: 1047 is apart from the
