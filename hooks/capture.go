@@ -45,6 +45,7 @@ type capture struct {
 	complete bool    // after is read already
 	fallout  []*fallout
 
+	asks bool    // an INSERT for the keys of its rows; see makesKeys
 	keys [][]any // of the rows that an INSERT has returned, if they are to be read again
 
 	// Of an upsert:
@@ -181,6 +182,7 @@ func (c *capture) prepare(ctx context.Context, text string, args []any) (err err
 	defer recovered(&err)
 	switch c.kind {
 	case inserting:
+		c.asks = c.makesKeys()
 		if c.mayConflict() {
 			if c.versioned, err = c.layout.isVersioned(ctx, c.tx); err == nil {
 				c.before, err = c.selectConflicting(ctx)
@@ -247,7 +249,7 @@ func (c *capture) returnsOnExec() bool {
 // canReturn reports whether the statement at hand, which asks for no rows, may
 // be made to return its rows to us.
 func (c *capture) canReturn() bool {
-	if c.kind == inserting && c.makesKeys() {
+	if c.asks {
 		return true
 	}
 	if !c.returnsOnExec() {
@@ -273,7 +275,7 @@ func (c *capture) execReturning(ctx context.Context, text string, args []any) (_
 		r := c.layout.reader(c.assigned)
 		defer r.release()
 		err = scanRows(ctx, c.tx, text+" RETURNING "+c.returned(), args, func() { c.addReturned(r.image()) }, r, c.existedDest()...)
-		if err == nil && c.makesKeys() {
+		if err == nil && c.asks {
 			return c.inserted(ctx)
 		}
 	} else {

@@ -37,9 +37,10 @@ func places(v clause.Values, columns []string) []int {
 func take(row []any, at []int) []any {
 	key := make([]any, len(at))
 	for i, j := range at {
-		if key[i] = row[j]; !isPlain(key[i]) {
+		if j < 0 || !isPlain(row[j]) {
 			return nil
 		}
+		key[i] = row[j]
 	}
 	return key
 }

@@ -74,18 +74,18 @@ func (c *capture) selectByValues(ctx context.Context, sets [][]string, tail stri
 	var images []image
 	v := c.values()
 	for _, set := range sets {
-		at, whole := make([]int, len(set)), true
-		for i, name := range set {
-			at[i] = slices.IndexFunc(v.Columns, func(c clause.Column) bool { return c.Name == name })
-			whole = whole && at[i] >= 0
+		at, err := c.placesOrDefaults(ctx, v, set)
+		if err != nil {
+			return nil, err
+		}
+		if at == nil {
+			continue
 		}
 		var plain [][]any
 		for _, row := range v.Values {
-			if whole {
-				if key := take(row, at); key != nil {
-					plain = append(plain, key)
-					continue
-				}
+			if key := take(row, at); key != nil {
+				plain = append(plain, key)
+				continue
 			}
 			found, err := c.selectComputed(ctx, set, row, at, tail)
 			if err != nil {
@@ -100,6 +100,27 @@ func (c *capture) selectByValues(ctx context.Context, sets [][]string, tail stri
 		images = append(images, found...)
 	}
 	return once(images), nil
+}
+
+// placesOrDefaults finds columns among those inserted; -1 for one that is left to
+// its default, and nil if one is left out that has none: null meets nothing.
+func (c *capture) placesOrDefaults(ctx context.Context, v clause.Values, set []string) ([]int, error) {
+	if at := places(v, set); at != nil {
+		return at, nil
+	}
+	defaults, err := c.table.columnDefaults(ctx, c.plugin.dialect, c.tx)
+	if err != nil {
+		return nil, err
+	}
+	at := make([]int, len(set))
+	for i, name := range set {
+		if one := places(v, set[i:i+1]); one != nil {
+			at[i] = one[0]
+		} else if at[i] = -1; defaults[name] == "" {
+			return nil, nil
+		}
+	}
+	return at, nil
 }
 
 // selectComputed reads the rows that have values which the database computes, such
@@ -125,11 +146,10 @@ func (c *capture) selectComputed(ctx context.Context, set []string, row []any, a
 		if err != nil {
 			return nil, err
 		}
-		value := defaults[set[i]]
-		if value == "" || strings.Contains(value, "nextval(") {
-			return nil, nil // nor does a number that was never given
+		if defaults[set[i]] == "" {
+			return nil, nil
 		}
-		_, _ = s.WriteString(value)
+		_, _ = s.WriteString(defaults[set[i]])
 	}
 	_, _ = s.WriteString(tail)
 	return query(ctx, c.tx, c.layout, c.assigned, s.SQL.String(), s.Vars)
@@ -145,7 +165,8 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid=d.adrelid AND a.attnum=d.adnum WHER
 }
 
 // columnDefaults are expressions for the defaults of the columns that have one,
-// read the first time.
+// read the first time. Those that count are not among them: a number that was never
+// given meets nothing, and to ask for it would take it.
 func (t *table) columnDefaults(ctx context.Context, d dialect, tx audit.DBTX) (map[string]string, error) {
 	if known := t.defaults.Load(); known != nil {
 		return *known, nil
@@ -161,7 +182,9 @@ func (t *table) columnDefaults(ctx context.Context, d dialect, tx audit.DBTX) (m
 		if err := rows.Scan(&column, &value); err != nil {
 			return nil, err
 		}
-		defaults[d.spelled(column, t.schema)] = value
+		if !strings.Contains(value, "nextval(") {
+			defaults[d.spelled(column, t.schema)] = value
+		}
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, err
