@@ -129,7 +129,7 @@ func (p *Plugin) leave(db *gorm.DB, operation audit.Operation) {
 	}
 	stmt.Context = c.outer
 	t := p.tableOf(stmt)
-	if db.Error == nil || t == nil || t.join != nil || t.bystander() {
+	if db.Error == nil || t == nil || t.join != nil || t.bystander {
 		return
 	}
 	e := t.attempt(stmt, operation).Attempted(db.Error)

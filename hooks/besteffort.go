@@ -226,7 +226,7 @@ func (p *Plugin) unrecordable(db *gorm.DB) error {
 // constraintsOrLose is constraints for statements whose own table is not
 // recorded, as a rule.
 func (p *Plugin) constraintsOrLose(db *gorm.DB) (*catalogue, error) {
-	if c := p.catalogue.Load(); c != nil {
+	if c := p.knownConstraints(); c != nil {
 		return c, nil
 	}
 	ctx, tx := db.Statement.Context, connection(db.Statement.ConnPool)

@@ -43,7 +43,10 @@ type capture struct {
 	joined   bool    // before and after are images of the same rows in order
 	one      [1]pair // room for most
 	complete bool    // after is read already
-	fallout  []*fallout
+
+	// Of a delete:
+	catalogue *catalogue // nil of a soft delete
+	fallout   []*fallout
 
 	asks bool    // an INSERT for the keys of its rows; see makesKeys
 	keys [][]any // of the rows that an INSERT has returned, if they are to be read again
@@ -151,11 +154,15 @@ func (c *capture) open(ctx context.Context, text string) (err error) {
 	if err := c.plugin.prove(ctx, c.tx); err != nil {
 		return failed(err)
 	}
+	c.kind = kindOfStatement(text)
+	if name := c.plugin.names.Load().misnamed(c.db.Statement, c.kind); name != "" {
+		return failed(fmt.Errorf("a statement of table %q in which a clause names table %q cannot be recorded; name the table by db.Table", c.db.Statement.Table, name))
+	}
 	c.plugin.claim(ctx, c.tx, c.table.name)
 	if c.layout, err = c.table.load(ctx, c.plugin, c.tx); err != nil {
 		return err
 	}
-	switch c.kind = kindOfStatement(text); c.kind {
+	switch c.kind {
 	case inserting:
 		c.assigned.all = true
 	case updating:
@@ -192,7 +199,7 @@ func (c *capture) prepare(ctx context.Context, text string, args []any) (err err
 	case updating:
 		c.before, err = c.readMatching(ctx, text, args)
 	case deleting:
-		if c.returnsOnExec() && !c.table.hasDependents() && !c.wantsRows() {
+		if c.returnsOnExec() && !c.hasDependents() && !c.wantsRows() {
 			return nil
 		}
 		if c.before, err = c.readMatching(ctx, text, args); err != nil {

@@ -66,7 +66,7 @@ func (c *capture) composable(ctx context.Context) bool {
 			return false
 		}
 	case deleting:
-		if len(e.rules) > 0 || len(e.references) > 0 || c.wantsRows() || c.table.hasDependents() {
+		if len(e.rules) > 0 || len(e.references) > 0 || c.wantsRows() || c.hasDependents() {
 			return false
 		}
 	}

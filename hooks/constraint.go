@@ -3,13 +3,11 @@ package hooks
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/schema"
 
 	"github.com/gormtrail/audit"
 )
@@ -33,14 +31,15 @@ type dependent struct {
 	table   *table   // whose rows refer
 	columns []string // by these
 	refers  []string // to these of the parent
+	as      []string // what follows each of the columns, so that it is compared as the constraint does
 	removes bool     // a row goes with the one it refers to
 }
 
 // foreignKey is a constraint as the database tells it.
 type foreignKey struct {
-	child, parent   relation
-	columns, refers []string
-	removes         bool
+	child, parent       relation
+	columns, refers, as []string
+	removes             bool
 }
 
 // relation is a table as the database names it. A visible one needs no schema.
@@ -58,20 +57,29 @@ func (r relation) full() string {
 
 // The catalogues of the databases: child and parent, each with schema and whether
 // it needs none, which PostgreSQL does not know of a table that was dropped just
-// now; then one constraint's action, and a row for each column.
+// now; then one constraint's action, and a row for each column. PostgreSQL compares
+// as its operator says, so to a char(n) it compares another text as one, which
+// has no name but with a modifier of -1; of two collations it takes the child's,
+// unless equal texts may differ in the parent's.
 var foreignKeyQueries = map[string]string{
 	"postgres": `SELECT cn.nspname, c.relname, COALESCE(pg_catalog.pg_table_is_visible(c.oid), false), pn.nspname, p.relname, COALESCE(pg_catalog.pg_table_is_visible(p.oid), false),
-	k.oid::text, CASE k.confdeltype WHEN 'c' THEN 'CASCADE' ELSE 'SET' END, ca.attname, pa.attname
+	k.oid::text, CASE k.confdeltype WHEN 'c' THEN 'CASCADE' ELSE 'SET' END, ca.attname, pa.attname,
+	CASE WHEN o.oprright<>ca.atttypid AND t.typtype<>'p' THEN '::'||pg_catalog.format_type(o.oprright,-1) ELSE '' END||
+	CASE WHEN ca.attcollation<>pa.attcollation THEN COALESCE(' COLLATE '||pg_catalog.quote_ident(ln.nspname)||'.'||pg_catalog.quote_ident(l.collname),'') ELSE '' END
 FROM pg_catalog.pg_constraint k
 JOIN pg_catalog.pg_class c ON c.oid=k.conrelid JOIN pg_catalog.pg_namespace cn ON cn.oid=c.relnamespace
 JOIN pg_catalog.pg_class p ON p.oid=k.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid=p.relnamespace
-CROSS JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY AS u(child, parent, place)
+CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY AS u(child, parent, operator, place)
 JOIN pg_catalog.pg_attribute ca ON ca.attrelid=k.conrelid AND ca.attnum=u.child
 JOIN pg_catalog.pg_attribute pa ON pa.attrelid=k.confrelid AND pa.attnum=u.parent
+JOIN pg_catalog.pg_operator o ON o.oid=u.operator JOIN pg_catalog.pg_type t ON t.oid=o.oprright
+LEFT JOIN pg_catalog.pg_collation pl ON pl.oid=pa.attcollation
+LEFT JOIN pg_catalog.pg_collation l ON l.oid=CASE WHEN pl.collisdeterministic THEN ca.attcollation ELSE pa.attcollation END
+LEFT JOIN pg_catalog.pg_namespace ln ON ln.oid=l.collnamespace
 WHERE k.contype='f' AND k.conparentid=0 AND k.confdeltype IN ('c','n','d')
 ORDER BY k.oid, u.place`,
 	"mysql": `SELECT '', k.TABLE_NAME, TRUE, '', k.REFERENCED_TABLE_NAME, TRUE,
-	CONCAT(k.TABLE_NAME, ' ', k.CONSTRAINT_NAME), r.DELETE_RULE, k.COLUMN_NAME, k.REFERENCED_COLUMN_NAME
+	CONCAT(k.TABLE_NAME, ' ', k.CONSTRAINT_NAME), r.DELETE_RULE, k.COLUMN_NAME, k.REFERENCED_COLUMN_NAME, ''
 FROM information_schema.REFERENTIAL_CONSTRAINTS r
 JOIN information_schema.KEY_COLUMN_USAGE k
 	ON k.CONSTRAINT_SCHEMA=r.CONSTRAINT_SCHEMA AND k.CONSTRAINT_NAME=r.CONSTRAINT_NAME AND k.TABLE_NAME=r.TABLE_NAME
@@ -79,7 +87,7 @@ WHERE r.CONSTRAINT_SCHEMA=DATABASE() AND k.CONSTRAINT_SCHEMA=DATABASE() AND k.RE
 	AND r.DELETE_RULE IN ('CASCADE','SET NULL','SET DEFAULT')
 ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION`,
 	"sqlite": `SELECT '', m.name, 1, '', f."table", 1, m.name||' '||f.id, f.on_delete, f."from",
-	COALESCE(f."to", (SELECT i.name FROM pragma_table_info(f."table") i WHERE i.pk=f.seq+1), '')
+	COALESCE(f."to", (SELECT i.name FROM pragma_table_info(f."table") i WHERE i.pk=f.seq+1), ''), ''
 FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f
 WHERE m.type='table' AND f.on_delete IN ('CASCADE','SET NULL','SET DEFAULT')
 ORDER BY m.name, f.id, f.seq`,
@@ -98,11 +106,11 @@ func (d dialect) foreignKeys(ctx context.Context, tx audit.DBTX) ([]foreignKey, 
 	)
 	for rows.Next() {
 		var (
-			k                          foreignKey
-			name, rule, column, refers string
+			k                              foreignKey
+			name, rule, column, refers, as string
 		)
 		if err := rows.Scan(&k.child.schema, &k.child.name, &k.child.visible, &k.parent.schema, &k.parent.name, &k.parent.visible,
-			&name, &rule, &column, &refers); err != nil {
+			&name, &rule, &column, &refers, &as); err != nil {
 			return nil, err
 		}
 		if len(keys) == 0 || name != last {
@@ -110,7 +118,7 @@ func (d dialect) foreignKeys(ctx context.Context, tx audit.DBTX) ([]foreignKey, 
 			keys = append(keys, k)
 		}
 		at := &keys[len(keys)-1]
-		at.columns, at.refers = append(at.columns, column), append(at.refers, refers)
+		at.columns, at.refers, at.as = append(at.columns, column), append(at.refers, refers), append(at.as, as)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -126,52 +134,52 @@ func (d dialect) fold(name string) string {
 	return strings.ToLower(name)
 }
 
-// constraints returns the catalogue, and reads it if it is not known.
+// constraints returns the catalogue, and reads it if it is not known. What is read
+// while tables change is for once.
 func (p *Plugin) constraints(ctx context.Context, tx audit.DBTX) (*catalogue, error) {
-	if c := p.catalogue.Load(); c != nil {
+	if c := p.knownConstraints(); c != nil {
 		return c, nil
 	}
+	forgotten, tables := p.forgotten.Load(), p.known()
 	keys, err := p.dialect.foreignKeys(ctx, tx)
 	if err != nil {
 		return nil, fmt.Errorf("read the database's foreign keys: %w", err)
 	}
-	tables := p.known()
-	c, err := p.arrange(ctx, tx, keys, tables)
+	descents, err := p.dialect.descents(ctx, tx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read the database's partitions: %w", err)
 	}
-	for _, t := range tables {
-		if t != nil {
-			t.dependents.Store(len(c.dependents[t]) > 0)
-		}
+	c := p.arrange(keys, descents, tables)
+	if p.migrations.open.Load() > 0 {
+		return c, nil
 	}
 	p.catalogue.Store(c)
-	if len(p.known()) != len(tables) {
-		p.catalogue.Store(nil) // another was met meanwhile
+	if p.forgotten.Load() != forgotten || len(p.known()) != len(tables) { // a table was changed or met meanwhile
+		p.catalogue.Store(nil)
 	}
 	return c, nil
 }
 
+// knownConstraints returns the catalogue; nil if it is to be read.
+func (p *Plugin) knownConstraints() *catalogue {
+	p.settleMigrations()
+	return p.catalogue.Load()
+}
+
 // arrange finds out which of the keys matter: those by which deleted rows take
 // recorded ones along or change them.
-func (p *Plugin) arrange(ctx context.Context, tx audit.DBTX, keys []foreignKey, recorded map[string]*table) (*catalogue, error) {
-	byName := make(map[string]*table, len(recorded))
+func (p *Plugin) arrange(keys []foreignKey, descents []descent, recorded map[string]*table) *catalogue {
+	a := &arrangement{
+		catalogue: &catalogue{dependents: map[*table][]*dependent{}, bystanders: map[string]*table{}},
+		dialect:   p.dialect, recorded: make(map[string]*table, len(recorded)), tables: map[relation]*table{},
+	}
 	for name, t := range recorded {
-		byName[p.dialect.fold(name)] = t
+		a.recorded[p.dialect.fold(name)] = t
 	}
-	registered := func(r relation) *table {
-		if t := byName[p.dialect.fold(r.full())]; t != nil || !r.visible {
-			return t
-		}
-		t := byName[p.dialect.fold(r.name)]
-		if t != nil && strings.Contains(t.name, ".") {
-			return nil // of that name, in another schema
-		}
-		return t
-	}
+	keys = a.spread(keys, descents)
 	// A table matters if deleting its rows changes recorded ones.
 	matters := map[relation]bool{}
-	leads := func(k foreignKey) bool { return registered(k.child) != nil || k.removes && matters[k.child] }
+	leads := func(k foreignKey) bool { return a.registered(k.child) != nil || k.removes && matters[k.child] }
 	for grown := true; grown; {
 		grown = false
 		for _, k := range keys {
@@ -180,46 +188,22 @@ func (p *Plugin) arrange(ctx context.Context, tx audit.DBTX, keys []foreignKey, 
 			}
 		}
 	}
-	c := &catalogue{dependents: map[*table][]*dependent{}, bystanders: map[string]*table{}}
-	tables := map[relation]*table{}
-	node := func(r relation) *table {
-		if tables[r] == nil {
-			tables[r] = registered(r)
-		}
-		if tables[r] == nil {
-			t := newBystander(r)
-			tables[r], c.bystanders[p.dialect.fold(r.full())] = t, t
-			if r.visible {
-				c.bystanders[p.dialect.fold(r.name)] = t
-			}
-		}
-		return tables[r]
-	}
 	for _, k := range keys {
-		if !leads(k) {
-			continue
+		if leads(k) {
+			a.add(k)
 		}
-		parent, child := node(k.parent), node(k.child)
-		c.dependents[parent] = append(c.dependents[parent], &dependent{child, k.columns, k.refers, k.removes})
-		parent.reads(k.refers)
-		child.reads(k.columns)
 	}
-	for _, t := range tables {
-		if t.bystander() {
-			if err := p.loadBystander(ctx, t, tx); err != nil {
-				return nil, err
-			}
-		}
+	for _, dependents := range a.dependents {
 		// What is changed comes before what is removed: a row reached by both
 		// ways is told as the nearest cause has it.
-		slices.SortFunc(c.dependents[t], func(a, b *dependent) int {
+		slices.SortFunc(dependents, func(a, b *dependent) int {
 			if a.removes != b.removes {
 				return cmp.Compare(order(a.removes), order(b.removes))
 			}
 			return cmp.Or(cmp.Compare(a.table.name, b.table.name), slices.Compare(a.columns, b.columns))
 		})
 	}
-	return c, nil
+	return a.catalogue
 }
 
 func order(later bool) int {
@@ -229,88 +213,47 @@ func order(later bool) int {
 	return 0
 }
 
-// newBystander returns a table that is not recorded, but whose deleted rows
-// change recorded ones. Of its rows only the columns of foreign keys are read.
-func newBystander(r relation) *table {
-	name := r.name
-	if !r.visible {
-		name = r.full()
+// arrangement is a catalogue that is being made.
+type arrangement struct {
+	*catalogue
+	dialect  dialect
+	recorded map[string]*table   // by folded name
+	tables   map[relation]*table // those that the catalogue knows
+}
+
+// registered returns the recorded table that a relation is, if it is one.
+func (a *arrangement) registered(r relation) *table {
+	if t := a.recorded[a.dialect.fold(r.full())]; t != nil || !r.visible {
+		return t
 	}
-	t := &table{name: name, schema: &schema.Schema{Table: name}, entity: &entity{}}
-	t.dependents.Store(true)
+	t := a.recorded[a.dialect.fold(r.name)]
+	if t != nil && strings.Contains(t.name, ".") {
+		return nil // of that name, in another schema
+	}
 	return t
 }
 
-// bystander reports whether the rows of the table leave no events.
-func (t *table) bystander() bool { return t.entity != nil && t.entity.kind == "" }
-
-// finishBystander is finish for rows that leave no events themselves.
-func (c *capture) finishBystander(ctx context.Context) (err error) {
-	defer recovered(&err)
-	if !c.ran {
-		return nil
-	}
-	if !c.complete && c.db.RowsAffected > int64(len(c.before)) {
-		return errRowsMoved(c.table.name)
-	}
-	return c.addFallout(ctx, c.fallout)
-}
-
-// reads adds columns to those that are read of a bystander.
-func (t *table) reads(columns []string) {
-	if !t.bystander() {
-		return
-	}
-	for _, c := range columns {
-		if !slices.Contains(t.keys, c) {
-			t.keys = append(t.keys, c)
+// table returns the table that a relation is, a bystander if it is not recorded.
+func (a *arrangement) table(r relation) *table {
+	t := a.tables[r]
+	if t == nil {
+		if t = a.registered(r); t == nil {
+			t = newBystander(r)
+			a.bystanders[a.dialect.fold(r.full())] = t
+			if r.visible {
+				a.bystanders[a.dialect.fold(r.name)] = t
+			}
 		}
+		a.tables[r] = t
 	}
+	return t
 }
 
-// loadBystander reads what the keys of a table are. One that cannot be read, as it
-// is not there or for want of a privilege, fails those deletions that lead through
-// it, and no others. PostgreSQL is asked before: after an error it would refuse the
-// rest of the transaction.
-func (p *Plugin) loadBystander(ctx context.Context, t *table, tx audit.DBTX) error {
-	if p.dialect.name != "postgres" {
-		t.unreadable = t.loadKeys(ctx, p.dialect, tx, "")
-		return nil
-	}
-	var readable bool
-	if err := tx.QueryRowContext(ctx, "SELECT COALESCE(has_table_privilege(to_regclass($1),'SELECT'),false)", p.dialect.quote(t.name)).Scan(&readable); err != nil {
-		return fmt.Errorf("ask for the privileges on table %q: %w", t.name, err)
-	}
-	if !readable {
-		t.unreadable = fmt.Errorf("the rows of table %q, with which the database deletes recorded ones, cannot be read; grant SELECT on it", t.name)
-		return nil
-	}
-	return t.loadKeys(ctx, p.dialect, tx, p.newEdition())
-}
-
-// loadKeys makes a layout of nothing but the keys.
-func (t *table) loadKeys(ctx context.Context, d dialect, tx audit.DBTX, edition string) error {
-	rows, err := tx.QueryContext(ctx, "SELECT "+edition+d.list(t.keys)+" FROM "+d.quote(t.name)+" WHERE 1=0")
-	if err != nil {
-		return fmt.Errorf("read the foreign keys of table %q: %w", t.name, err)
-	}
-	defer rows.Close()
-	types, err := rows.ColumnTypes()
-	if err != nil {
-		return err
-	}
-	for i := range types {
-		t.keys[i] = types[i].Name() // which a constraint may write otherwise
-	}
-	l, err := t.arrange(d, types, edition)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return err
-	}
-	t.layout.Store(l)
-	return nil
+func (a *arrangement) add(k foreignKey) {
+	parent, child := a.table(k.parent), a.table(k.child)
+	a.dependents[parent] = append(a.dependents[parent], &dependent{child, k.columns, k.refers, k.as, k.removes})
+	parent.reads(a.dialect, k.refers)
+	child.reads(a.dialect, k.columns)
 }
 
 // removesRows reports whether a statement of GORM's delete processor is a DELETE:
@@ -319,6 +262,10 @@ func removesRows(stmt *gorm.Statement) bool {
 	return stmt.Schema == nil || stmt.Unscoped || len(stmt.Schema.DeleteClauses) == 0
 }
 
+// followed is where a delete keeps the catalogue between two callbacks, if others
+// cannot use it.
+const followed = "audit:constraints"
+
 // beginDelete is begin for a delete, which may change recorded rows though its
 // own table is not recorded.
 func (p *Plugin) beginDelete(db *gorm.DB) {
@@ -326,36 +273,63 @@ func (p *Plugin) beginDelete(db *gorm.DB) {
 		return
 	}
 	p.tableOf(db.Statement) // which may be met now, before the constraints are read
+	var c *catalogue
 	if removesRows(db.Statement) {
+		var err error
+		if err = p.awaitMigrations(db); err != nil {
+			_ = db.AddError(err)
+			return
+		}
 		p.claimUnread(db, p.names.Load().of(db.Statement))
-		if _, err := p.constraintsOrLose(db); err != nil {
+		if c, err = p.constraintsOrLose(db); err != nil {
 			p.fail(db, err)
 			return
 		}
+		if p.catalogue.Load() != c {
+			note(db, followed, c)
+		}
 	}
-	if p.deleted(db.Statement) != nil {
+	if p.deleted(db.Statement, c) != nil {
 		p.openTransaction(db)
 	}
 }
 
 // beforeDelete is before for a delete.
 func (p *Plugin) beforeDelete(db *gorm.DB) {
-	if t := p.deleted(db.Statement); t != nil {
-		p.capture(db, t)
+	c, _ := noted(db, followed).(*catalogue)
+	if db.Error != nil || db.DryRun {
+		return
+	}
+	if c == nil && removesRows(db.Statement) {
+		var err error
+		if c, err = p.constraintsOrLose(db); err != nil {
+			p.fail(db, err)
+			return
+		}
+	}
+	if t := p.deleted(db.Statement, c); t != nil {
+		p.capture(db, t, c)
 	}
 }
 
 // deleted returns the table of a delete whose rows, or those that follow them,
 // are recorded; nil if none are.
-func (p *Plugin) deleted(stmt *gorm.Statement) *table {
-	if t := p.tableOf(stmt); t != nil || !removesRows(stmt) {
+func (p *Plugin) deleted(stmt *gorm.Statement, c *catalogue) *table {
+	if t := p.tableOf(stmt); t != nil {
 		return t
 	}
-	if c := p.catalogue.Load(); c != nil && len(c.bystanders) > 0 {
-		return c.bystanders[p.dialect.fold(p.names.Load().of(stmt))]
+	names := p.names.Load()
+	elsewhere := inClause(stmt, "FROM") // which is refused
+	if t := names.find(elsewhere); t != nil || c == nil || len(c.bystanders) == 0 {
+		return t
 	}
-	return nil
+	if t := c.bystanders[p.dialect.fold(elsewhere)]; t != nil {
+		return t
+	}
+	return c.bystanders[p.dialect.fold(names.of(stmt))]
 }
 
-// hasDependents reports whether deleting a row changes others.
-func (t *table) hasDependents() bool { return t.dependents.Load() }
+// hasDependents reports whether a delete changes other rows than its own.
+func (c *capture) hasDependents() bool {
+	return c.catalogue != nil && len(c.catalogue.dependents[c.table]) > 0
+}

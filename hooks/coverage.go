@@ -150,7 +150,7 @@ func (p *Plugin) cover(ctx context.Context, conn audit.DBTX, t *table, c *TableC
 func (c *TableCoverage) follow(dependents []*dependent) {
 	for _, d := range dependents {
 		name := d.table.name + "." + strings.Join(d.columns, "+")
-		if d.table.bystander() {
+		if d.table.bystander {
 			name += " (and what follows)"
 		}
 		if d.removes {

@@ -59,7 +59,7 @@ func (p *Plugin) claim(ctx context.Context, tx audit.DBTX, table string) {
 
 // claimUnread is claim for a statement before which the catalogue is read.
 func (p *Plugin) claimUnread(db *gorm.DB, table string) {
-	if p.catalogue.Load() == nil && inTransaction(db.Statement.ConnPool) {
+	if p.knownConstraints() == nil && inTransaction(db.Statement.ConnPool) {
 		p.claim(db.Statement.Context, connection(db.Statement.ConnPool), table)
 	}
 }

@@ -175,6 +175,9 @@ func (x *executor) run(ctx context.Context) (n int64, err error) {
 		}
 	}
 	if x.kind == deleting {
+		if x.catalogue, err = x.plugin.constraints(ctx, x.tx); err != nil {
+			return 0, failed(err)
+		}
 		if x.fallout, err = x.readFallout(ctx, x.table, x.layout, x.before, seenRows{}); err != nil {
 			return 0, failed(err)
 		}
@@ -205,7 +208,8 @@ func (x *executor) returnsKeys() bool {
 // runReturning runs the statement for the keys of the rows that it meets.
 func (x *executor) runReturning(ctx context.Context) (int64, error) {
 	d := x.plugin.dialect
-	if err := x.keys.loadKeys(ctx, d, x.tx, x.layout.edition); err != nil {
+	l, err := x.keys.loadKeys(ctx, d, x.tx, x.layout.edition)
+	if err != nil {
 		return 0, failed(err)
 	}
 	list := d.list(x.keys.keys)
@@ -220,7 +224,6 @@ func (x *executor) runReturning(ctx context.Context) (int64, error) {
 		}
 		list = strings.Join(qualified, ",")
 	}
-	l := x.keys.layout.Load()
 	met, err := query(ctx, x.tx, l, assignments{}, x.text+" RETURNING "+l.edition+list, x.args)
 	if err != nil {
 		return 0, err

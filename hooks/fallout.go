@@ -11,22 +11,21 @@ import (
 type fallout struct {
 	*dependent
 	parent  *table
-	parents map[string]*image // of the rows that are deleted, by what refers to them
-	above   *fallout          // by which the parents are deleted; nil for the statement's own
+	above   *fallout // by which the parents are deleted; nil for the statement's own
 	layout  *layout
 	rows    []image
-	below   []*fallout // what the removal of rows changes in turn
+	parents map[string]*image // by the keys of the rows that refer to them
+	below   []*fallout        // what the removal of rows changes in turn
 }
 
 // readFallout reads, and locks, the rows that refer to rows about to be deleted.
 func (c *capture) readFallout(ctx context.Context, t *table, l *layout, rows []image, seen seenRows) ([]*fallout, error) {
-	catalogue, err := c.plugin.constraints(ctx, c.tx)
-	if err != nil || len(catalogue.dependents[t]) == 0 {
-		return nil, err
+	if !c.hasDependents() {
+		return nil, nil
 	}
 	seen.fresh(t, "", rows) // they have events of their own
 	seen.fresh(t, removed, rows)
-	r := &falloutReader{c, catalogue, seen}
+	r := &falloutReader{c, seen}
 	found, err := r.read(ctx, t, l, rows, nil)
 	if err != nil {
 		// It may be out of date: read while a migration was not committed.
@@ -37,8 +36,7 @@ func (c *capture) readFallout(ctx context.Context, t *table, l *layout, rows []i
 
 type falloutReader struct {
 	*capture
-	catalogue *catalogue
-	seen      seenRows
+	seen seenRows
 }
 
 func (r *falloutReader) read(ctx context.Context, t *table, l *layout, rows []image, above *fallout) ([]*fallout, error) {
@@ -47,15 +45,12 @@ func (r *falloutReader) read(ctx context.Context, t *table, l *layout, rows []im
 	}
 	var found []*fallout
 	for _, d := range r.catalogue.dependents[t] {
-		f := &fallout{dependent: d, parent: t, above: above}
-		values, err := r.referred(ctx, f, l, rows)
-		if err != nil {
-			return nil, err
-		}
+		f := &fallout{dependent: d, parent: t, above: above, parents: map[string]*image{}}
+		var err error
 		if f.layout, err = d.table.load(ctx, r.plugin, r.tx); err != nil {
 			return nil, err
 		}
-		if f.rows, err = f.layout.selectBy(ctx, r.tx, assignments{}, d.columns, values, r.plugin.dialect.lock); err != nil {
+		if err := r.readReferring(ctx, f, l, rows); err != nil {
 			return nil, err
 		}
 		if d.removes {
@@ -93,80 +88,126 @@ func (s seenRows) fresh(t *table, purpose string, rows []image) []image {
 	return fresh
 }
 
-// referred are the values by which others refer to rows of a layout. They are
-// part of the primary key, as a rule; else they are read.
-func (r *falloutReader) referred(ctx context.Context, f *fallout, l *layout, rows []image) ([][]any, error) {
-	f.parents = make(map[string]*image, len(rows))
-	at := make([]int, len(f.refers))
+// readReferring reads, and locks, the rows that refer to others. The database is
+// asked for both together, since it may compare two keys otherwise than by what
+// they look like: in other letters, with spaces behind them, as numbers.
+func (r *falloutReader) readReferring(ctx context.Context, f *fallout, l *layout, parents []image) error {
+	d := r.plugin.dialect
+	known := f.known(d, l)
+	names, list := make([]string, len(known)), make([]string, len(known))
+	for i, k := range known {
+		names[i] = parentName + "." + l.columns[k].name
+		list[i] = d.selected(&l.columns[k], parentName, false)[0]
+	}
+	byKey := make(map[string]*image, len(parents))
+	var values [][]any
+	for i := range parents {
+		value := make([]any, len(known))
+		for n, k := range known {
+			value[n] = parents[i].args[slices.Index(l.keys, k)]
+		}
+		byKey[joinKey(parents[i].cells, known)] = &parents[i]
+		if !slices.Contains(value, nil) {
+			values = append(values, value)
+		}
+	}
+	text := "SELECT " + f.layout.lean.qualified + "," + strings.Join(list, ",") + " FROM " + f.join(d, l) + " WHERE "
+	reader := f.layout.reader(assignments{})
+	defer reader.release()
+	of := &keyReader{cells: make([]cell, len(l.columns)), layout: l, columns: known}
+	for len(values) > 0 {
+		n := min(len(values), keysPerQuery/len(known))
+		condition, args := d.in(names, values[:n], 0)
+		err := scanRows(ctx, r.tx, text+condition+f.lock(d), args, func() {
+			row := reader.image()
+			f.rows = append(f.rows, row)
+			if parent := byKey[joinKey(of.cells, known)]; f.parents[row.key] == nil {
+				f.parents[row.key] = parent
+			}
+		}, reader, of.dest()...)
+		if err != nil {
+			return err
+		}
+		values = values[n:]
+	}
+	return nil
+}
+
+// parentName is what the table that is referred to is called: the other may be the
+// same.
+const parentName = ourPrefix + "parent"
+
+// known are the columns that tell the parents apart: those that the constraint
+// refers to, if all of them were read with the rows, else the primary key.
+func (f *fallout) known(d dialect, l *layout) []int {
+	known := make([]int, len(f.refers))
 	for i, name := range f.refers {
-		if at[i] = r.keyPlace(f.parent.keys, name); at[i] < 0 {
-			return r.readReferred(ctx, f, l, rows)
+		at := d.place(l.keyNames, name)
+		if at < 0 {
+			return l.keys
 		}
+		known[i] = l.keys[at]
 	}
-	values := make([][]any, 0, len(rows))
-	for i := range rows {
-		var json []byte
-		value := make([]any, len(at))
-		for n, k := range at {
-			value[n] = rows[i].args[k]
-			json = append(append(json, rows[i].cells[l.keys[k]].json...), ',')
-		}
-		f.parents[string(json)] = &rows[i]
-		if !slices.Contains(value, nil) {
-			values = append(values, value)
-		}
-	}
-	return values, nil
+	return known
 }
 
-// keyPlace finds a column, whose name the catalogue may write otherwise.
-func (c *capture) keyPlace(columns []string, name string) int {
-	return slices.IndexFunc(columns, func(k string) bool {
-		return k == name || c.plugin.dialect.name != "postgres" && strings.EqualFold(k, name)
-	})
+// join is the two tables, joined as the constraint joins them. The parent's column
+// stands first, since SQLite compares by its collation then.
+func (f *fallout) join(d dialect, l *layout) string {
+	var b strings.Builder
+	b.WriteString(l.from + " AS " + d.quote(parentName))
+	if d.name == "mysql" {
+		b.WriteString(" STRAIGHT_JOIN ") // so that no rows are locked but those that refer
+	} else {
+		b.WriteString(" JOIN ")
+	}
+	b.WriteString(f.layout.from)
+	for i, name := range f.columns {
+		b.WriteString([...]string{" ON ", " AND "}[min(i, 1)])
+		b.WriteString(d.quote(parentName+"."+f.refers[i]) + "=" + d.quote(f.layout.table+"."+name) + f.as[i])
+	}
+	return b.String()
 }
 
-// readReferred reads columns that are no part of the primary key.
-func (r *falloutReader) readReferred(ctx context.Context, f *fallout, l *layout, rows []image) ([][]any, error) {
-	keys := slices.Clone(f.parent.keys)
-	t := &table{name: f.parent.name, schema: f.parent.schema, keys: slices.Clone(keys), entity: &entity{}}
-	t.reads(f.refers)
-	if err := t.loadKeys(ctx, r.plugin.dialect, r.tx, l.edition); err != nil {
-		return nil, err
+// lock follows the SELECT of both tables. The parents are locked already.
+func (f *fallout) lock(d dialect) string {
+	if d.name == "postgres" {
+		return d.lock + " OF " + d.quote(f.layout.table)
 	}
-	byKey := make(map[string]*image, len(rows))
-	selected := make([][]any, len(rows))
-	for i := range rows {
-		selected[i], byKey[rows[i].key] = rows[i].args, &rows[i]
+	return d.lock
+}
+
+// keyReader reads the columns that tell a parent apart.
+type keyReader struct {
+	layout  *layout
+	columns []int
+	cells   []cell // in the order of the layout's columns
+}
+
+func (r *keyReader) dest() []any {
+	dest := make([]any, len(r.columns))
+	for i, k := range r.columns {
+		dest[i] = &keyPart{&r.cells[k], r.layout.columns[k].kind}
 	}
-	own := t.layout.Load()
-	found, err := own.selectBy(ctx, r.tx, assignments{}, keys, selected, "")
-	if err != nil {
-		return nil, err
-	}
-	values := make([][]any, 0, len(found))
-	for i := range found {
-		var json []byte
-		value := make([]any, len(f.refers))
-		for n, name := range f.refers {
-			k := r.keyPlace(t.keys, name)
-			value[n] = found[i].args[k]
-			json = append(append(json, found[i].cells[own.keys[k]].json...), ',')
-		}
-		key := &layout{keys: own.keys[:len(keys)]}
-		f.parents[string(json)] = byKey[key.keyOf(found[i].cells)]
-		if !slices.Contains(value, nil) {
-			values = append(values, value)
-		}
-	}
-	return values, nil
+	return dest
+}
+
+type keyPart struct {
+	cell *cell
+	kind kind
+}
+
+// Scan implements sql.Scanner.
+func (p *keyPart) Scan(src any) error {
+	p.cell.json, p.cell.form = appendCanonical(p.cell.json[:0], p.kind, src)
+	return nil
 }
 
 // addFallout adds the events of the rows that a DELETE has changed beside its
 // own; those it has left as they were have none.
 func (c *capture) addFallout(ctx context.Context, found []*fallout) error {
 	for _, f := range found {
-		if !f.table.bystander() {
+		if !f.table.bystander {
 			if err := c.addChanged(ctx, f); err != nil {
 				return err
 			}
@@ -213,23 +254,7 @@ const unrecorded = -1
 // causeOf finds the event of the deleted record that a row referred to, or of
 // the nearest one above it that has an event.
 func (c *capture) causeOf(f *fallout, row *image) int {
-	var json []byte
-	for _, name := range f.columns {
-		i := f.layout.find(name)
-		if i < 0 {
-			i = slices.IndexFunc(f.layout.columns, func(col column) bool { return strings.EqualFold(col.name, name) })
-		}
-		if i < 0 {
-			break // it is not audited
-		}
-		json = append(append(json, row.cells[i].json...), ',')
-	}
-	parent := f.parents[string(json)]
-	if parent == nil && len(f.parents) == 1 {
-		for _, only := range f.parents {
-			parent = only
-		}
-	}
+	parent := f.parents[row.key]
 	if parent == nil {
 		return unrecorded
 	}

@@ -40,9 +40,11 @@ type Plugin struct {
 
 	attempts, failedWrites bool // see the options
 
-	catalogue atomic.Pointer[catalogue] // nil until it is needed
-	editions  atomic.Uint64             // see newEdition
-	all       *everything               // nil if only registered models are recorded
+	catalogue  atomic.Pointer[catalogue] // nil until it is needed
+	editions   atomic.Uint64             // see newEdition
+	forgotten  atomic.Uint64             // how often tables were
+	migrations migrations
+	all        *everything // nil if only registered models are recorded
 }
 
 var _ gorm.Plugin = (*Plugin)(nil)
@@ -262,13 +264,13 @@ func (p *Plugin) addCallbacks(db *gorm.DB) error {
 	}
 	return errors.Join(
 		create.Before("gorm:save_before_associations").Register("audit:begin", p.begin),
-		create.Before("gorm:create").Register("audit:before", p.before),
+		create.Before("gorm:create").Register("audit:before", p.before("INSERT")),
 		create.Before("gorm:save_after_associations").Register("audit:after", p.after),
 		create.Before("gorm:after_create").Register("audit:write", p.write),
 		create.After("*").Register("audit:end", p.end(audit.Created)),
 
 		update.Before("gorm:save_before_associations").Register("audit:begin", p.begin),
-		update.Before("gorm:update").Register("audit:before", p.before),
+		update.Before("gorm:update").Register("audit:before", p.before("UPDATE")),
 		update.Before("gorm:save_after_associations").Register("audit:after", p.after),
 		update.Before("gorm:after_update").Register("audit:write", p.write),
 		update.After("*").Register("audit:end", p.end(audit.Updated)),
@@ -297,18 +299,25 @@ func (p *Plugin) tableOf(stmt *gorm.Statement) *table {
 	return p.meet(stmt, name)
 }
 
-// before puts a capture in the place of the statement's connection.
-func (p *Plugin) before(db *gorm.DB) {
-	t := p.tableOf(db.Statement)
-	if t == nil {
-		t = p.names.Load().joined(db.Statement) // which is refused
-	}
-	if t != nil {
-		p.capture(db, t)
+// before puts a capture in the place of the statement's connection. The clause is
+// the one that may name another table than the statement's.
+func (p *Plugin) before(clause string) func(db *gorm.DB) {
+	return func(db *gorm.DB) {
+		t, names := p.tableOf(db.Statement), p.names.Load()
+		if t == nil {
+			t = names.joined(db.Statement) // which is refused
+		}
+		elsewhere := inClause(db.Statement, clause)
+		if t == nil && elsewhere != "" {
+			t = names.find(elsewhere)
+		}
+		if t != nil {
+			p.capture(db, t, nil)
+		}
 	}
 }
 
-func (p *Plugin) capture(db *gorm.DB, t *table) {
+func (p *Plugin) capture(db *gorm.DB, t *table, followed *catalogue) {
 	if db.Error != nil || db.DryRun {
 		return
 	}
@@ -322,7 +331,7 @@ func (p *Plugin) capture(db *gorm.DB, t *table) {
 	} else {
 		c = new(capture)
 	}
-	*c = capture{ConnPool: stmt.ConnPool, tx: tx, plugin: p, db: db, table: t, unit: u}
+	*c = capture{ConnPool: stmt.ConnPool, tx: tx, plugin: p, db: db, table: t, unit: u, catalogue: followed}
 	if p.spares {
 		c.lost = p.unrecordable(db)
 		stmt.ConnPool = spared{c}
@@ -341,7 +350,7 @@ func (p *Plugin) after(db *gorm.DB) {
 	}
 	db.Statement.ConnPool = c.ConnPool
 	finish := c.finish
-	if c.table.bystander() {
+	if c.table.bystander {
 		finish = c.finishBystander
 	}
 	if p.spares {
@@ -349,7 +358,7 @@ func (p *Plugin) after(db *gorm.DB) {
 	} else {
 		p.fail(db, finish(db.Statement.Context))
 	}
-	c.before, c.after, c.fallout = nil, nil, nil // the unit keeps the capture while associations are saved
+	c.before, c.after, c.fallout, c.catalogue = nil, nil, nil, nil // the unit keeps the capture while associations are saved
 }
 
 // write writes the events of a call once its associations are saved, and ends
@@ -427,7 +436,11 @@ func (p *Plugin) raw(db *gorm.DB) {
 	}
 	text := db.Statement.SQL.String()
 	for _, step := range savepointSteps(p.dialect.name, text) {
-		u := unitFrom(db.Statement.Context, connection(db.Statement.ConnPool))
+		tx := connection(db.Statement.ConnPool)
+		if step.kind != setSavepoint && p.migrations.has(tx) {
+			note(db, migration, true)
+		}
+		u := unitFrom(db.Statement.Context, tx)
 		switch {
 		case u == nil:
 		case step.kind == setSavepoint:
@@ -439,6 +452,9 @@ func (p *Plugin) raw(db *gorm.DB) {
 	p.beforeRaw(db)
 	if changesTables(p.dialect.name, text) {
 		p.forgetTables()
+		if p.dialect.name != "mysql" { // which commits before and after it
+			p.migrations.add(connection(db.Statement.ConnPool))
+		}
 		note(db, migration, true)
 	}
 }

@@ -206,12 +206,15 @@ func (r *reader) image() image {
 }
 
 // keyOf joins the JSON of the primary key, which no two rows share.
-func (l *layout) keyOf(cells []cell) string {
-	if len(l.keys) == 1 {
-		return string(cells[l.keys[0]].json)
+func (l *layout) keyOf(cells []cell) string { return joinKey(cells, l.keys) }
+
+// joinKey joins the JSON of some columns.
+func joinKey(cells []cell, columns []int) string {
+	if len(columns) == 1 {
+		return string(cells[columns[0]].json)
 	}
 	var b []byte
-	for _, k := range l.keys {
+	for _, k := range columns {
 		b = append(append(b, cells[k].json...), ',')
 	}
 	return string(b)

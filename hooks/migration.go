@@ -1,10 +1,16 @@
 package hooks
 
 import (
+	"database/sql"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"gorm.io/gorm"
+
+	"github.com/gormtrail/audit"
 )
 
 // changesTables reports whether SQL changes what tables look like, by the words
@@ -24,6 +30,7 @@ func changesTables(dialect, text string) bool {
 
 // forgetTables makes all that is known of tables be looked up anew.
 func (p *Plugin) forgetTables() {
+	p.forgotten.Add(1)
 	for _, t := range p.known() {
 		if t != nil {
 			t.forget()
@@ -37,17 +44,78 @@ const migration = "audit:migration"
 
 // afterMigration forgets once more what was looked up while a migration waited for
 // those who used the tables: they have seen them as they were. Failed or not, it
-// may have changed some. While its transaction is open, all others are locked out
-// who would look at the columns.
+// may have changed some.
 func (p *Plugin) afterMigration(db *gorm.DB) {
 	if migrated, _ := noted(db, migration).(bool); migrated {
 		p.forgetTables()
 	}
 }
 
+// migrations are the transactions in which tables are changed. Until they end,
+// they and all others see different tables; what was looked up before is forgotten
+// then.
+type migrations struct {
+	open atomic.Int32 // how many there are
+	mu   sync.Mutex   // guards the rest
+	txs  []*sql.Tx
+}
+
+// add takes in the transaction that a connection is, if it is one.
+func (m *migrations) add(conn audit.DBTX) {
+	tx := transactionOf(conn)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if tx != nil && !slices.Contains(m.txs, tx) {
+		m.txs = append(m.txs, tx)
+		m.open.Store(int32(len(m.txs)))
+	}
+}
+
+// has reports whether tables were changed in the transaction that a connection is.
+func (m *migrations) has(conn audit.DBTX) bool {
+	if m.open.Load() == 0 {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Contains(m.txs, transactionOf(conn))
+}
+
+// settleMigrations forgets the tables once a transaction that has changed them is
+// over.
+func (p *Plugin) settleMigrations() {
+	m := &p.migrations
+	if m.open.Load() == 0 {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := len(m.txs)
+	if m.txs = slices.DeleteFunc(m.txs, isOver); len(m.txs) < n {
+		p.forgetTables()
+		m.open.Store(int32(len(m.txs))) // behind, since others do not wait if there is none
+	}
+}
+
+// awaitMigrations has a delete wait for the transactions that may be changing its
+// table before the constraints are read: it would wait for them afterwards, and
+// follow theirs. The error is that of the statement itself.
+func (p *Plugin) awaitMigrations(db *gorm.DB) error {
+	if p.knownConstraints() != nil || p.migrations.open.Load() == 0 {
+		return nil
+	}
+	p.openTransaction(db)
+	if p.dialect.name != "postgres" || db.Error != nil || !inTransaction(db.Statement.ConnPool) {
+		return nil // SQLite has waited
+	}
+	tx := connection(db.Statement.ConnPool)
+	_, err := tx.ExecContext(db.Statement.Context, "LOCK TABLE "+p.dialect.quote(p.names.Load().of(db.Statement))+" IN ROW EXCLUSIVE MODE")
+	return err
+}
+
 // forgetOutdated forgets the tables if a statement failed because one of them has
-// other columns than those that were looked up: somebody else has migrated it, or a
-// migration was rolled back. So the next call recovers.
+// other columns than those that were looked up: somebody else has migrated it. So
+// the next call recovers.
 func (p *Plugin) forgetOutdated(err error) {
 	if outdated(err) {
 		p.forgetTables()

@@ -134,4 +134,34 @@ func (n *names) joined(stmt *gorm.Statement) *table {
 	return nil
 }
 
+// inClause is the table that a clause of a statement names; empty if it leaves that
+// to the statement. It is INSERT, UPDATE or, of a DELETE, FROM.
+func inClause(stmt *gorm.Statement, name string) string {
+	var t clause.Table
+	switch e := stmt.Clauses[name].Expression.(type) {
+	case clause.Insert:
+		t = e.Table
+	case clause.Update:
+		t = e.Table
+	case clause.From:
+		if len(e.Tables) > 0 {
+			t = e.Tables[0]
+		}
+	}
+	if t.Name == clause.CurrentTable {
+		return ""
+	}
+	return t.Name
+}
+
+// misnamed is the table that a clause names though the statement has another; empty
+// if there is none.
+func (n *names) misnamed(stmt *gorm.Statement, kind statementKind) string {
+	name := inClause(stmt, [...]string{inserting: "INSERT", updating: "UPDATE", deleting: "FROM"}[kind])
+	if name == "" || n.fold(n.short(name)) == n.fold(n.short(n.of(stmt))) {
+		return ""
+	}
+	return name
+}
+
 var unquote = strings.NewReplacer("`", "", `"`, "", "[", "", "]", "")

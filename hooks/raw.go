@@ -107,7 +107,7 @@ func (p *Plugin) executions(db *gorm.DB) ([]execution, error) {
 			e = t.join.owner
 		}
 		same := func(x execution) bool { return x.entity == e && x.write.verb == w.verb && x.write.table == w.table }
-		if !t.bystander() && !slices.ContainsFunc(found, same) {
+		if !t.bystander && !slices.ContainsFunc(found, same) {
 			found = append(found, execution{e, w, alone, alone && own})
 		}
 	}

@@ -27,12 +27,12 @@ type table struct {
 	entity *entity    // how rows become events; nil for a join table
 	join   *join      // how rows become elements of a relation; nil for a model
 
-	layout     atomic.Pointer[layout]
-	unreadable error                      // why there is none; see loadBystander
-	indexes    atomic.Pointer[[][]string] // unique ones; see uniqueIndexes
-	defaults   atomic.Pointer[map[string]string]
-	dependents atomic.Bool // the database changes other rows when one of it is deleted
-	referred   atomic.Bool // others show the labels of its rows
+	bystander bool // its rows leave no events; see newBystander
+
+	layout   atomic.Pointer[layout]
+	indexes  atomic.Pointer[[][]string] // unique ones; see uniqueIndexes
+	defaults atomic.Pointer[map[string]string]
+	referred atomic.Bool // others show the labels of its rows
 }
 
 // newTable returns the table of a parsed model.
@@ -130,11 +130,12 @@ func (l *layout) find(name string) int {
 
 // load returns the layout, asking the database for it the first time.
 func (t *table) load(ctx context.Context, p *Plugin, tx audit.DBTX) (*layout, error) {
+	p.settleMigrations()
 	if l := t.layout.Load(); l != nil {
 		return l, nil
 	}
-	if t.unreadable != nil {
-		return nil, t.unreadable
+	if t.bystander {
+		return t.loadBystander(ctx, p, tx)
 	}
 	d, edition := p.dialect, p.newEdition()
 	types, err := t.columnTypes(ctx, d, tx, edition+"*")

@@ -24,7 +24,7 @@ func Tables(ctx context.Context, db *gorm.DB) ([]audit.Table, error) {
 	}
 	var all []audit.Table
 	for name, t := range p.known() {
-		if t == nil || name != t.name || t.bystander() {
+		if t == nil || name != t.name || t.bystander {
 			continue
 		}
 		// Not t.load: the layout that is known may be older than the table.

@@ -3,6 +3,7 @@ package hooks
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"maps"
 	"strings"
 	"sync"
@@ -37,6 +38,24 @@ func connection(pool gorm.ConnPool) audit.DBTX {
 func inTransaction(pool any) bool {
 	_, ok := pool.(gorm.TxCommitter)
 	return ok
+}
+
+// transactionOf returns the transaction that a connection is; nil if it is none of
+// database/sql.
+func transactionOf(conn audit.DBTX) *sql.Tx {
+	if h, ok := conn.(*heldTx); ok {
+		tx, _ := h.Tx.(*sql.Tx)
+		return tx
+	}
+	tx, _ := conn.(*sql.Tx)
+	return tx
+}
+
+// isOver reports whether a transaction was committed or rolled back. It does so
+// without the database: what is asked for is refused either way, by one of two
+// errors.
+func isOver(tx *sql.Tx) bool {
+	return errors.Is(tx.StmtContext(context.Background(), &sql.Stmt{}).Close(), sql.ErrTxDone)
 }
 
 // borrows reports whether a pool is the one connection of db.Connection, on which
@@ -130,11 +149,8 @@ const minSwept = 256
 // of returns the change set of a transaction; first becomes it if there is none
 // yet. What is no transaction of database/sql has none to share.
 func (s *changeSets) of(conn audit.DBTX, first uuid.UUID) uuid.UUID {
-	if h, ok := conn.(*heldTx); ok {
-		conn = h.Tx
-	}
-	tx, ok := conn.(*sql.Tx)
-	if !ok {
+	tx := transactionOf(conn)
+	if tx == nil {
 		return first
 	}
 	key := weak.Make(tx)

@@ -89,20 +89,26 @@ func TestAMigrationThatWaitsForAWriterIsSeen(t *testing.T) {
 			require.NoError(t, tx.Create(&Migrant{ID: 2, Name: "b"}).Error)
 			done := make(chan error, 1)
 			go func() { done <- m.db.Exec("ALTER TABLE migrants ADD COLUMN extra varchar(20)").Error }()
-			waits := map[string]string{
-				"postgres": "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type='Lock' AND datname=current_database()",
-				"mysql":    "SELECT count(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table metadata lock' AND DB=DATABASE()",
-			}[name]
-			require.Eventually(t, func() bool {
-				var n int64
-				return m.raw.Raw(waits).Scan(&n).Error == nil && n > 0
-			}, 10*time.Second, 10*time.Millisecond)
+			requireWaiting(t, m.raw, name)
 			require.NoError(t, tx.Create(&Migrant{ID: 3, Name: "c"}).Error)
 			require.NoError(t, tx.Commit().Error)
 			require.NoError(t, <-done)
 			require.Equal(t, []string{`1/1 Jo updated migrant 1 "a": extra null => "x"`}, m.say(t, setColumn("extra")))
 		})
 	}
+}
+
+// requireWaiting waits until somebody waits for the lock of a table.
+func requireWaiting(t *testing.T, db *gorm.DB, database string) {
+	t.Helper()
+	waits := map[string]string{
+		"postgres": "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation IN (SELECT oid FROM pg_class WHERE relnamespace=current_schema()::regnamespace)",
+		"mysql":    "SELECT count(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table metadata lock' AND DB=DATABASE()",
+	}[database]
+	require.Eventually(t, func() bool {
+		var n int64
+		return db.Raw(waits).Scan(&n).Error == nil && n > 0
+	}, 10*time.Second, 10*time.Millisecond)
 }
 
 // TestWritesRecoverFromAMigrationThatWasRolledBack has the columns looked up
@@ -117,10 +123,81 @@ func TestWritesRecoverFromAMigrationThatWasRolledBack(t *testing.T) {
 				require.NoError(t, setColumn("extra")(tx))
 				return ErrHook
 			}), ErrHook)
-			require.Error(t, m.db.Create(&Migrant{ID: 2, Name: "b"}).Error)
 			requireRecovered(t, m)
+			require.NoError(t, m.db.Transaction(func(tx *gorm.DB) error {
+				require.NoError(t, tx.SavePoint("before").Error)
+				require.NoError(t, tx.Exec("ALTER TABLE migrants ADD COLUMN extra varchar(20)").Error)
+				require.NoError(t, setColumn("extra")(tx))
+				require.NoError(t, tx.RollbackTo("before").Error)
+				return tx.Model(&Migrant{ID: 1}).Update("name", "z").Error
+			}))
 		})
 	}
+}
+
+// joins is the SQL that makes towns go with the land they refer to.
+func joins(database string) string {
+	if database == "sqlite" {
+		return "ALTER TABLE towns ADD COLUMN land text REFERENCES lands (code) ON DELETE CASCADE"
+	}
+	return "ALTER TABLE towns ADD COLUMN land varchar(9), ADD FOREIGN KEY (land) REFERENCES lands (code) ON DELETE CASCADE"
+}
+
+// TestAConstraintCountsFromTheCommitThatAddsIt has the constraints read by others
+// and by the transaction itself before it ends.
+func TestAConstraintCountsFromTheCommitThatAddsIt(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"sqlite", "postgres"} { // MySQL commits before
+		t.Run(name, func(t *testing.T) {
+			database := Open(t, name)
+			db, recorded := lands(t, database, []string{"CREATE TABLE lands (code varchar(9) PRIMARY KEY)", "CREATE TABLE towns (id int PRIMARY KEY)", "INSERT INTO lands VALUES ('at'), ('be')"})
+			require.ErrorIs(t, db.Transaction(func(tx *gorm.DB) error {
+				require.NoError(t, tx.Exec(joins(name)).Error)
+				require.NoError(t, tx.Delete(&Land{Code: "be"}).Error)
+				return ErrHook
+			}), ErrHook)
+			require.NoError(t, db.Delete(&Land{Code: "be"}).Error)
+			tx := db.Begin()
+			require.NoError(t, tx.Exec(joins(name)).Error)
+			require.NoError(t, tx.Create(&Town{ID: 1, Land: "at"}).Error)
+			report, err := hooks.Coverage(t.Context(), db)
+			require.NoError(t, err)
+			require.Empty(t, report[0].Removes, report[0].Table)
+			require.NoError(t, tx.Commit().Error)
+			require.NoError(t, db.Delete(&Land{Code: "at"}).Error)
+			require.Equal(t, []string{
+				`1/1 Jo created town 1 "": id - => 1; land - => "at"`,
+				`2/2 System for Jo deleted town 1 "": id 1 => -; land "at" => -`,
+			}, recorded())
+		})
+	}
+}
+
+// TestADeleteThatWaitsForAConstraintFollowsIt though the constraint was not there
+// when it began.
+func TestADeleteThatWaitsForAConstraintFollowsIt(t *testing.T) {
+	t.Parallel()
+	database := Open(t, "postgres")
+	db, recorded := lands(t, database, []string{"CREATE TABLE lands (code varchar(9) PRIMARY KEY)", "CREATE TABLE towns (id int PRIMARY KEY)", "INSERT INTO lands VALUES ('at')"})
+	for _, session := range []*gorm.Session{{}, {SkipDefaultTransaction: true}} {
+		tx := db.Begin()
+		require.NoError(t, tx.Exec(joins("postgres")).Error)
+		require.NoError(t, tx.Create(&Town{ID: 1, Land: "at"}).Error)
+		done := make(chan error, 1)
+		go func() { done <- db.Session(session).Delete(&Land{Code: "at"}).Error }()
+		requireWaiting(t, openGorm(t, database), "postgres")
+		require.NoError(t, tx.Commit().Error)
+		require.NoError(t, <-done)
+		require.NoError(t, db.Exec("ALTER TABLE towns DROP COLUMN land").Error)
+		require.NoError(t, db.Exec("INSERT INTO lands VALUES ('at')").Error)
+	}
+	require.Equal(t, []string{
+		`1/1 Jo created town 1 "": id - => 1; land - => "at"`,
+		`2/2 System for Jo deleted town 1 "": id 1 => -; land "at" => -`,
+		`3/3 Jo created town 1 "": id - => 1; land - => "at"`,
+		`4/4 System for Jo deleted town 1 "": id 1 => -; land "at" => -`,
+	}, recorded())
+	require.Zero(t, database.SQL().Stats().InUse)
 }
 
 func TestWritesRecoverFromAMigrationElsewhere(t *testing.T) {

@@ -113,6 +113,42 @@ func TestAnUpdateOfSeveralTablesIsRefused(t *testing.T) {
 	}
 }
 
+// TestATableThatAClauseNamesIsRefused unless the statement has it, too.
+func TestATableThatAClauseNamesIsRefused(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		w := newWorkshop(t, database, storeInDatabase)
+		require.NoError(t, w.raw.Exec("CREATE TABLE outsiders (id varchar(20) PRIMARY KEY, name varchar(20))").Error)
+		type Outsider struct {
+			ID, Name string
+		}
+		label, outsider := clause.Table{Name: "labels"}, clause.Table{Name: "outsiders"}
+		for name, write := range map[string]func(db *gorm.DB) *gorm.DB{
+			"an UPDATE of one that is recorded": func(db *gorm.DB) *gorm.DB {
+				return db.Clauses(clause.Update{Table: label}).Model(&Outsider{}).Where("1 = 1").Update("name", "x")
+			},
+			"an UPDATE of one that is not": func(db *gorm.DB) *gorm.DB {
+				return db.Clauses(clause.Update{Table: outsider}).Model(&Label{}).Where("1 = 1").Update("name", "x")
+			},
+			"an INSERT into one that is recorded": func(db *gorm.DB) *gorm.DB {
+				return db.Clauses(clause.Insert{Table: label}).Create(&Outsider{ID: "1"})
+			},
+			"a DELETE from one that is recorded": func(db *gorm.DB) *gorm.DB {
+				return db.Clauses(clause.From{Tables: []clause.Table{label}}).Where("1 = 1").Delete(&Outsider{})
+			},
+		} {
+			r := w.do(t, operation{run: func(db *gorm.DB) outcome { return did(write(db)) }})
+			require.Contains(t, r.outcome, "in which a clause names table", name)
+			require.Empty(t, r.truth, name)
+			require.Empty(t, r.events, name)
+		}
+		r := w.do(t, operation{run: func(db *gorm.DB) outcome {
+			return did(db.Clauses(clause.Update{Table: label}).Model(&Label{}).Where("1 = 0").Update("name", "x"))
+		}})
+		require.NotContains(t, r.outcome, "in which")
+	})
+}
+
 // Rowlet is what an application writes to the table of vaults, without its tags.
 type Rowlet struct {
 	ID   string `gorm:"primaryKey;size:20"`

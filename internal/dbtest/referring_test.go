@@ -1,0 +1,150 @@
+package dbtest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/gormtrail/audit"
+	"github.com/gormtrail/audit/hooks"
+)
+
+// Land is known by a code. Towns refer to it, each in its own spelling.
+type Land struct {
+	Code string `gorm:"primaryKey;size:9"`
+}
+
+// Town goes with its land.
+type Town struct {
+	ID   int    `gorm:"primaryKey;autoIncrement:false"`
+	Land string `gorm:"size:9"`
+}
+
+// lands is a database with both, of which towns are recorded, and lands, too, if
+// they are given.
+func lands(t *testing.T, database *Database, tables []string, models ...hooks.Option) (*gorm.DB, func() []string) {
+	t.Helper()
+	raw, db := openGorm(t, database), openGorm(t, database)
+	for _, text := range tables {
+		require.NoError(t, raw.Exec(text).Error)
+	}
+	clock := newClock()
+	store := wire(t, db, database, storeInDatabase, &audit.Config{Now: clock.Now}, append(models, hooks.Model[Town]("town")))
+	begin := clock.Now()
+	return db.WithContext(audit.WithActor(audit.WithWorkspace(context.Background(), "w1"), jo)),
+		func() []string { return say(eventsSince(t, store, "w1", begin)) }
+}
+
+// TestRowsThatReferInOtherWordsGoWithTheirParents compares keys as the constraint
+// does.
+func TestRowsThatReferInOtherWordsGoWithTheirParents(t *testing.T) {
+	t.Parallel()
+	const fill = "INSERT INTO lands VALUES ('at'), ('be'), ('ch')"
+	const refers = " REFERENCES lands (code) ON DELETE CASCADE)"
+	collation := "CREATE COLLATION ci (provider=icu, locale='und-u-ks-level2', deterministic=false)"
+	cases := []struct {
+		name, database string
+		tables         []string
+		gone           []string // lands, as the towns write them
+	}{
+		{"letters on SQLite", "sqlite", []string{
+			"CREATE TABLE lands (code text COLLATE NOCASE PRIMARY KEY)", "CREATE TABLE towns (id int PRIMARY KEY, land text" + refers, fill,
+			"INSERT INTO towns VALUES (1, 'AT'), (2, 'Be'), (3, 'CH')",
+		}, []string{"AT", "Be"}},
+		{"letters on MariaDB", "mysql", []string{
+			"CREATE TABLE lands (code varchar(9) PRIMARY KEY)", "CREATE TABLE towns (id int PRIMARY KEY, land varchar(9), FOREIGN KEY (land)" + refers, fill,
+			"INSERT INTO towns VALUES (1, 'AT'), (2, 'Be'), (3, 'CH')",
+		}, []string{"AT", "Be"}},
+		{"spaces behind on MariaDB", "mysql", []string{
+			"CREATE TABLE lands (code varchar(9) PRIMARY KEY)", "CREATE TABLE towns (id int PRIMARY KEY, land varchar(9), FOREIGN KEY (land)" + refers, fill,
+			"INSERT INTO towns VALUES (1, 'at  '), (2, 'be'), (3, 'ch')",
+		}, []string{"at  ", "be"}},
+		{"fixed length on PostgreSQL", "postgres", []string{
+			"CREATE TABLE lands (code char(9) PRIMARY KEY)", "CREATE TABLE towns (id int PRIMARY KEY, land varchar(9)" + refers, fill,
+			"INSERT INTO towns VALUES (1, 'at  '), (2, 'be'), (3, 'ch')",
+		}, []string{"at  ", "be"}},
+		{"the parent's collation on PostgreSQL", "postgres", []string{
+			collation, "CREATE TABLE lands (code text COLLATE ci PRIMARY KEY)", "CREATE TABLE towns (id int PRIMARY KEY, land text" + refers, fill,
+			"INSERT INTO towns VALUES (1, 'AT'), (2, 'Be'), (3, 'CH')",
+		}, []string{"AT", "Be"}},
+		{"two collations on PostgreSQL", "postgres", []string{
+			`CREATE TABLE lands (code text COLLATE "C" PRIMARY KEY)`, `CREATE TABLE towns (id int PRIMARY KEY, land text COLLATE "POSIX"` + refers, fill,
+			"INSERT INTO towns VALUES (1, 'at'), (2, 'be'), (3, 'ch')",
+		}, []string{"at", "be"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			want := []string{
+				`1/1 Jo deleted land at "": code "at" => -`,
+				`2/1 Jo deleted land be "": code "be" => -`,
+				`3/1 System for Jo deleted town 1 "" because of 1: id 1 => -; land "` + c.gone[0] + `" => -`,
+				`4/1 System for Jo deleted town 2 "" because of 2: id 2 => -; land "` + c.gone[1] + `" => -`,
+			}
+			if c.name == "fixed length on PostgreSQL" {
+				want[0], want[1] = `1/1 Jo deleted land at        "": code "at       " => -`, `2/1 Jo deleted land be        "": code "be       " => -`
+			}
+			db, recorded := lands(t, Open(t, c.database), c.tables, hooks.Model[Land]("land"))
+			require.NoError(t, db.Where("code IN ?", []string{"at", "be"}).Delete(&Land{}).Error)
+			var left []int
+			require.NoError(t, db.Model(&Town{}).Pluck("id", &left).Error)
+			require.Equal(t, []int{3}, left)
+			require.Equal(t, want, recorded())
+		})
+	}
+}
+
+// TestRowsGoWithTheirParentsByWayOfPartitions deletes through a table of which the
+// constraint does not speak.
+func TestRowsGoWithTheirParentsByWayOfPartitions(t *testing.T) {
+	t.Parallel()
+	parts := []string{
+		"CREATE TABLE lands (code text PRIMARY KEY) PARTITION BY LIST (code)",
+		"CREATE TABLE lands_a PARTITION OF lands FOR VALUES IN ('at', 'au') PARTITION BY LIST (code)",
+		"CREATE TABLE lands_at PARTITION OF lands_a FOR VALUES IN ('at')", "CREATE TABLE lands_au PARTITION OF lands_a FOR VALUES IN ('au')",
+	}
+	const fill, fillTowns = "INSERT INTO lands VALUES ('at'), ('au')", "INSERT INTO towns VALUES (1, 'at'), (2, 'au')"
+	towns := []string{"CREATE TABLE towns (id int PRIMARY KEY, land text REFERENCES lands (code) ON DELETE CASCADE)", fill, fillTowns}
+	bare := []string{`1/1 System for Jo deleted town 1 "": id 1 => -; land "at" => -`}
+	cases := []struct {
+		name    string
+		tables  []string
+		options []hooks.Option
+		write   func(db *gorm.DB) error
+		want    []string
+	}{
+		{"a partition of a table that is not recorded", append(parts, towns...), nil, func(db *gorm.DB) error {
+			return db.Table("lands_at").Where("code = 'at'").Delete(nil).Error
+		}, bare},
+		{"a partition that has some itself", append(parts, towns...), nil, func(db *gorm.DB) error {
+			return db.Table("lands_a").Where("code = 'at'").Delete(nil).Error
+		}, bare},
+		{"a partition of a table that is recorded", append(parts, towns...), []hooks.Option{hooks.Model[Land]("land")}, func(db *gorm.DB) error {
+			return db.Table("lands_at").Delete(&Land{Code: "at"}).Error
+		}, []string{`1/1 Jo deleted land at "": code "at" => -`, `2/1 System for Jo deleted town 1 "" because of 1: id 1 => -; land "at" => -`}},
+		{"a constraint that speaks of a partition", append(parts, "CREATE TABLE towns (id int PRIMARY KEY, land text REFERENCES lands_at (code) ON DELETE CASCADE)",
+			fill, "INSERT INTO towns VALUES (1, 'at'), (2, 'at')", "DELETE FROM towns WHERE id = 2"), []hooks.Option{hooks.Model[Land]("land")}, func(db *gorm.DB) error {
+			return db.Delete(&Land{Code: "at"}).Error
+		}, []string{`1/1 Jo deleted land at "": code "at" => -`, `2/1 System for Jo deleted town 1 "" because of 1: id 1 => -; land "at" => -`}},
+		{"a constraint of a table of which only a partition is recorded", append(parts,
+			"CREATE TABLE places (id int, land text REFERENCES lands (code) ON DELETE CASCADE) PARTITION BY RANGE (id)",
+			"CREATE TABLE towns PARTITION OF places (PRIMARY KEY (id)) FOR VALUES FROM (0) TO (9)", fill, fillTowns), nil, func(db *gorm.DB) error {
+			return db.Delete(&Land{Code: "at"}).Error
+		}, bare},
+		{"a constraint of a partition of the table that is recorded", append(parts,
+			"CREATE TABLE towns (id int PRIMARY KEY, land text) PARTITION BY RANGE (id)", "CREATE TABLE towns_0 PARTITION OF towns FOR VALUES FROM (0) TO (9)",
+			"ALTER TABLE towns_0 ADD FOREIGN KEY (land) REFERENCES lands (code) ON DELETE CASCADE", fill, fillTowns), nil, func(db *gorm.DB) error {
+			return db.Delete(&Land{Code: "at"}).Error
+		}, bare},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			db, recorded := lands(t, Open(t, "postgres"), c.tables, c.options...)
+			require.NoError(t, c.write(db))
+			require.Equal(t, c.want, recorded())
+		})
+	}
+}
