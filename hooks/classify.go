@@ -3,8 +3,6 @@ package hooks
 import (
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // written is a table that a text of SQL writes to.
@@ -12,32 +10,50 @@ type written struct {
 	verb  string // insert, replace, update, delete, merge, truncate, copy or load
 	table string // unquoted, with its schema if the text names one
 	alias string // empty if it has none
-	main  bool   // the statement's own, not one within its WITH
+	main  bool   // of the one statement that the text is, whose rows the database counts, and not of one within its WITH
 }
 
 // writesOf finds the tables that SQL writes to by its own words. It looks
-// through comments, quotes, WITH and EXPLAIN ANALYZE and at every statement of
-// several. It does not see what functions, procedures, prepared statements,
-// triggers and rules of the database do. A text that it does not understand, it
+// through comments, quotes, WITH and EXPLAIN ANALYZE, at every statement of
+// several and into blocks. It does not see what functions, procedures, prepared
+// statements, triggers and rules of the database do. A text that it does not understand, it
 // takes for one that writes nothing.
-func writesOf(dialect, text string) []written {
+func writesOf(dialect, text string) []written { return writesWithin(dialect, text, false) }
+
+// writesWithin is writesOf for a text that may be known to be a block.
+func writesWithin(dialect, text string, block bool) []written {
 	l := &lexer{dialect: dialect, text: text}
 	first, ok := l.next()
-	if !ok || !strings.Contains(text, ";") && first.kind == wordToken && !mayWrite[strings.ToUpper(first.text)] {
+	if !ok || !strings.Contains(text, ";") && first.kind == wordToken && !mayWrite[strings.ToUpper(first.text)] && !block {
 		return nil
 	}
-	c := &classifier{dialect: dialect, tokens: []token{first}}
+	c := &classifier{dialect: dialect, tokens: []token{first}, block: block || dialect != "sqlite" && first.isOne(blockBegins)}
 	for t, ok := l.next(); ok; t, ok = l.next() {
+		c.several = c.several || t.kind != ';' && c.at(len(c.tokens)-1).kind == ';'
 		c.tokens = append(c.tokens, t)
 	}
+	c.block = c.block || dialect == "mysql" && c.at(1).kind == ':' // a label
 	c.run()
+	if dialect == "postgres" && c.is(0, "DO") {
+		c.found = append(c.found, writesWithin(dialect, c.body(), true)...)
+	}
 	return c.found
+}
+
+// body is the text that DO runs.
+func (c *classifier) body() string {
+	for i, t := range c.tokens {
+		if t.kind == otherToken && t.text != "" && !c.is(i-1, "LANGUAGE") {
+			return t.text
+		}
+	}
+	return ""
 }
 
 // mayWrite are the first words of statements that may write to a table.
 var mayWrite = map[string]bool{
 	"INSERT": true, "REPLACE": true, "UPDATE": true, "DELETE": true, "MERGE": true, "TRUNCATE": true, "COPY": true, "LOAD": true,
-	"WITH": true, "EXPLAIN": true, "DESCRIBE": true, "DESC": true, "ANALYZE": true, "SET": true,
+	"WITH": true, "EXPLAIN": true, "DESCRIBE": true, "DESC": true, "ANALYZE": true, "SET": true, "CREATE": true, "DO": true,
 }
 
 // mainVerbs are the words that begin what follows WITH.
@@ -45,9 +61,18 @@ var mainVerbs = map[string]bool{
 	"INSERT": true, "REPLACE": true, "UPDATE": true, "DELETE": true, "MERGE": true, "SELECT": true, "VALUES": true, "TABLE": true,
 }
 
+// blockBegins are the words that begin a block of statements, or a text of them; of
+// the words within it, blockSteps come before a statement.
+var (
+	blockBegins = []string{"BEGIN", "DECLARE", "IF", "FOR", "WHILE", "LOOP", "REPEAT", "CASE"}
+	blockSteps  = []string{"BEGIN", "ATOMIC", "THEN", "ELSE", "DO", "LOOP", "REPEAT", "IN", "QUERY"}
+)
+
 type classifier struct {
 	dialect string
 	tokens  []token
+	block   bool // statements may stand within others
+	several bool // statements
 	found   []written
 }
 
@@ -89,7 +114,9 @@ func (c *classifier) run() {
 			s.leading, verb = false, true
 		case s.begun:
 		case word == "CREATE":
-			i = c.skipDefinition(i)
+			if i = c.skipDefinition(i); c.is(i, "AS") {
+				continue // the query that makes a table
+			}
 		case word == "WITH", word == "ANALYZE", word == "SET" && c.is(i+1, "STATEMENT"):
 			s.leading = true
 		case word == "EXPLAIN", word == "DESCRIBE", word == "DESC":
@@ -97,17 +124,19 @@ func (c *classifier) run() {
 		default:
 			verb = mayWrite[word]
 		}
-		s.begun = true
+		s.begun = !c.block || !t.isOne(blockSteps)
 		if verb && (analyzed || !explained) {
-			c.write(word, i, len(scopes) == 1)
+			c.write(word, i, len(scopes) == 1 && !analyzed && !c.block && !c.several)
 		}
 	}
 }
 
 // skipDefinition passes over a CREATE statement, whose body may hold statements
-// that do not run now, and returns the place of its last token.
+// that do not run now, and returns the place of its last token. Of a table that a
+// query makes, this is the AS before the query.
 func (c *classifier) skipDefinition(i int) int {
 	depth, blocks, compound := 0, 0, false
+	made := c.is(c.skip(i+1, "OR", "REPLACE", "GLOBAL", "LOCAL", "TEMPORARY", "TEMP", "UNLOGGED"), "TABLE")
 	for ; i < len(c.tokens); i++ {
 		t := c.tokens[i]
 		switch {
@@ -118,6 +147,8 @@ func (c *classifier) skipDefinition(i int) int {
 		case t.kind == ';' && depth <= 0 && blocks <= 0:
 			return i - 1
 		case t.kind != wordToken:
+		case made && depth == 0 && t.is("AS"):
+			return i
 		case t.is("TRIGGER"), t.is("PROCEDURE"), t.is("FUNCTION"), t.is("EVENT"):
 			compound = true
 		case compound && (t.is("BEGIN") || t.is("CASE") && !c.is(i-1, "END")):
@@ -357,185 +388,4 @@ func (c *classifier) past(i int) int {
 		}
 	}
 	return len(c.tokens)
-}
-
-// token is a word, a quoted name, something without meaning here, or a mark by
-// its own character.
-type token struct {
-	kind rune
-	text string
-}
-
-const (
-	wordToken   = 'w'
-	quotedToken = 'q'
-	otherToken  = 'o'
-)
-
-func (t token) is(word string) bool { return t.kind == wordToken && strings.EqualFold(t.text, word) }
-
-func (t token) isOne(words []string) bool {
-	for _, w := range words {
-		if t.is(w) {
-			return true
-		}
-	}
-	return false
-}
-
-// lexer cuts SQL into tokens.
-type lexer struct {
-	dialect string
-	text    string
-	code    bool // within a comment that MySQL executes
-}
-
-// next returns the next token, if there is one.
-func (l *lexer) next() (token, bool) {
-	for l.skipSpace() {
-	}
-	if l.text == "" {
-		return token{}, false
-	}
-	mysql, postgres := l.dialect == "mysql", l.dialect == "postgres"
-	r, size := utf8.DecodeRuneInString(l.text)
-	switch {
-	case r == '\'':
-		l.quoted('\'', mysql)
-		return token{kind: otherToken}, true
-	case r == '"', r == '`' && !postgres:
-		return token{quotedToken, l.quoted(byte(r), mysql && r == '"')}, true
-	case r == '[' && l.dialect == "sqlite":
-		name, rest, _ := strings.Cut(l.text[1:], "]")
-		l.text = rest
-		return token{quotedToken, name}, true
-	case r == '$' && postgres:
-		return l.dollar(), true
-	case r == '_' || unicode.IsLetter(r) || r >= utf8.RuneSelf:
-		word := l.word()
-		if postgres && strings.EqualFold(word, "E") && strings.HasPrefix(l.text, "'") {
-			l.quoted('\'', true)
-			return token{kind: otherToken}, true
-		}
-		return token{wordToken, word}, true
-	case unicode.IsDigit(r):
-		if word := l.word(); mysql && strings.ContainsFunc(word, unicode.IsLetter) {
-			return token{wordToken, word}, true // a name may begin with a digit
-		}
-		return token{kind: otherToken}, true
-	case strings.ContainsRune("();,.*", r):
-		l.text = l.text[size:]
-		return token{kind: r}, true
-	}
-	l.text = l.text[size:]
-	return token{kind: otherToken}, true
-}
-
-// skipSpace passes over white space or one comment.
-func (l *lexer) skipSpace() bool {
-	before := len(l.text)
-	l.text = strings.TrimLeftFunc(l.text, unicode.IsSpace)
-	switch {
-	case strings.HasPrefix(l.text, "--"):
-		if l.dialect == "mysql" && len(l.text) > 2 && l.text[2] > ' ' {
-			break // two signs
-		}
-		_, l.text, _ = strings.Cut(l.text, "\n")
-	case strings.HasPrefix(l.text, "#") && l.dialect == "mysql":
-		_, l.text, _ = strings.Cut(l.text, "\n")
-	case l.dialect == "mysql" && (strings.HasPrefix(l.text, "/*!") || strings.HasPrefix(l.text, "/*M!")):
-		_, l.text, _ = strings.Cut(l.text, "!")
-		l.text = strings.TrimLeft(l.text, "0123456789")
-		l.code = true
-	case l.code && strings.HasPrefix(l.text, "*/"):
-		l.text, l.code = l.text[2:], false
-	case strings.HasPrefix(l.text, "/*"):
-		l.comment()
-	}
-	return len(l.text) < before
-}
-
-// comment passes over a comment in marks, which PostgreSQL nests.
-func (l *lexer) comment() {
-	depth := 0
-	for l.text != "" {
-		switch {
-		case strings.HasPrefix(l.text, "/*") && (depth == 0 || l.dialect == "postgres"):
-			depth++
-			l.text = l.text[2:]
-		case strings.HasPrefix(l.text, "*/"):
-			l.text = l.text[2:]
-			if depth--; depth == 0 {
-				return
-			}
-		default:
-			l.text = l.text[1:]
-		}
-	}
-}
-
-// quoted reads what is between marks, which stand for themselves when doubled.
-func (l *lexer) quoted(mark byte, escapes bool) string {
-	var b strings.Builder
-	i := 1
-	for ; i < len(l.text); i++ {
-		switch {
-		case escapes && l.text[i] == '\\' && i+1 < len(l.text):
-			i++
-		case l.text[i] != mark:
-		case i+1 < len(l.text) && l.text[i+1] == mark:
-			i++
-		default:
-			l.text = l.text[i+1:]
-			return b.String()
-		}
-		if mark != '\'' { // a value is of no interest
-			b.WriteByte(l.text[i])
-		}
-	}
-	l.text = ""
-	return b.String()
-}
-
-// dollar reads PostgreSQL's $1 or $tag$ text $tag$.
-func (l *lexer) dollar() token {
-	end := strings.IndexByte(l.text[1:], '$')
-	tag := l.text[1 : 1+max(end, 0)]
-	isTag := end >= 0 && !strings.ContainsFunc(tag, func(r rune) bool { return !isWord(r) }) && (tag == "" || !unicode.IsDigit(rune(tag[0])))
-	if !isTag {
-		l.text = l.text[1:]
-		l.word()
-		return token{kind: otherToken}
-	}
-	mark := l.text[:end+2]
-	if _, rest, found := strings.Cut(l.text[len(mark):], mark); found {
-		l.text = rest
-	} else {
-		l.text = ""
-	}
-	return token{kind: otherToken}
-}
-
-// word reads letters, digits, underscores and dollars.
-func (l *lexer) word() string {
-	end := strings.IndexFunc(l.text, func(r rune) bool { return !isWord(r) && r != '$' })
-	if end < 0 {
-		end = len(l.text)
-	}
-	word := l.text[:end]
-	l.text = l.text[end:]
-	return word
-}
-
-func isWord(r rune) bool {
-	return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) || r >= utf8.RuneSelf
-}
-
-// cutLast cuts at the last dot.
-func cutLast(name string) (before, last string, found bool) {
-	i := strings.LastIndexByte(name, '.')
-	if i < 0 {
-		return "", name, false
-	}
-	return name[:i], name[i+1:], true
 }

@@ -102,9 +102,36 @@ var rawWrites = []struct {
 		}
 		return nil
 	}, nil, ""},
+	{"a name between the marks of a text", func(db *gorm.DB) error { return db.Exec("UPDATE 'vaults' SET name = 'n'").Error }, []string{
+		`1/1 Jo executed vault * "": statement - => "update"; table - => "vaults"; rows - => 2`,
+	}, "postgres mysql"},
+	{"a name in other signs", func(db *gorm.DB) error { return db.Exec(`UPDATE U&"v\0061ults" SET name = 'n'`).Error }, []string{
+		`1/1 Jo executed vault * "": statement - => "update"; table - => "vaults"; rows - => 2`,
+	}, "sqlite mysql"},
+	{"a block of PostgreSQL", func(db *gorm.DB) error {
+		return db.Exec("DO $$ BEGIN IF EXISTS (SELECT 1 FROM strays) THEN DELETE FROM vaults; END IF; END $$").Error
+	}, []string{`1/1 Jo executed vault * "": statement - => "delete"; table - => "vaults"`}, "sqlite mysql"},
+	{"a block of MariaDB", func(db *gorm.DB) error {
+		return db.Exec("BEGIN NOT ATOMIC IF EXISTS (SELECT 1 FROM strays) THEN DELETE FROM vaults; END IF; END").Error
+	}, []string{`1/1 Jo executed vault * "": statement - => "delete"; table - => "vaults"`}, "sqlite postgres"},
+	{"a statement that is explained", func(db *gorm.DB) error {
+		return db.Exec(map[string]string{"postgres": "EXPLAIN (ANALYZE, FORMAT JSON)", "mysql": "ANALYZE FORMAT=JSON"}[db.Name()] + " DELETE FROM vaults").Error
+	}, []string{`1/1 Jo executed vault * "": statement - => "delete"; table - => "vaults"`}, "sqlite"},
 	{"a borrowed connection", func(db *gorm.DB) error {
 		return db.Connection(func(tx *gorm.DB) error { return tx.Exec("UPDATE vaults SET name = 'n'").Error })
 	}, []string{`1/1 Jo executed vault * "": statement - => "update"; table - => "vaults"; rows - => 2`}, ""},
+}
+
+func TestSeveralStatementsLeaveAnEventWhateverTheLastOneFinds(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"sqlite", "postgres"} { // MySQL's driver runs one at a time
+		t.Run(name, func(t *testing.T) {
+			o := withPolicy(t, Open(t, name), storeInDatabase, hooks.RecordRaw)
+			require.Equal(t, []string{`1/1 Jo executed vault * "": statement - => "update"; table - => "vaults"`}, o.told(t, func(db *gorm.DB) error {
+				return db.Exec("UPDATE vaults SET name = 'n'; UPDATE strays SET id = 's' WHERE id = 'none'").Error
+			}))
+		})
+	}
 }
 
 func TestRawSQLLeavesAnEventOfTheStatement(t *testing.T) {
