@@ -177,9 +177,12 @@ func (c *capture) open(ctx context.Context, text string) (err error) {
 	}
 	if c.assignsUnknown() {
 		c.table.forget()
-		c.layout, err = c.table.load(ctx, c.plugin, c.tx)
+		if c.layout, err = c.table.load(ctx, c.plugin, c.tx); err != nil {
+			return err
+		}
 	}
-	return err
+	c.assigned = c.layout.respelled(c.assigned)
+	return nil
 }
 
 // prepare reads what has to be known before the statement runs. Where that takes

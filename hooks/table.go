@@ -83,8 +83,8 @@ type column struct {
 type layout struct {
 	columns []column
 	index   map[string]int
-	known   map[string]bool // all names, those of columns that are not read among them; see knows
-	keys    []int           // of the primary key
+	known   map[string]string // all names by their spellings, those of columns that are not read among them; see named
+	keys    []int             // of the primary key
 
 	// Places of the columns with a meaning; -1 if there is none.
 	workspace, owner, label, deleted int
@@ -216,7 +216,7 @@ func (p *Plugin) newEdition() string {
 
 // arrange makes the layout from the columns the database names.
 func (t *table) arrange(d dialect, types []*sql.ColumnType, edition string) (*layout, error) {
-	l := &layout{index: map[string]int{}, known: map[string]bool{}, dialect: d, table: t.name[strings.LastIndexByte(t.name, '.')+1:], from: d.quote(t.name), keyNames: slices.Clone(t.keys), edition: edition}
+	l := &layout{index: map[string]int{}, known: map[string]string{}, dialect: d, table: t.name[strings.LastIndexByte(t.name, '.')+1:], from: d.quote(t.name), keyNames: slices.Clone(t.keys), edition: edition}
 	l.clashes = strings.HasPrefix(l.table, ourPrefix)
 	e := t.entity
 	if e == nil {
@@ -224,7 +224,10 @@ func (t *table) arrange(d dialect, types []*sql.ColumnType, edition string) (*la
 	}
 	for _, ct := range types {
 		name := d.spelled(ct.Name(), t.schema)
-		l.known[name], l.known[strings.ToLower(name)] = true, true
+		l.known[name] = name
+		if lower := strings.ToLower(name); l.known[lower] == "" {
+			l.known[lower] = name
+		}
 		l.clashes = l.clashes || strings.HasPrefix(name, ourPrefix)
 		f := t.schema.FieldsByDBName[name]
 		c := column{

@@ -152,3 +152,28 @@ func TestAKeyMayBeComputed(t *testing.T) {
 		})
 	}
 }
+
+func TestAKeyMayBeAssignedByAnySpellingOfItsColumn(t *testing.T) {
+	t.Parallel()
+	for name, spellings := range map[string][]string{"sqlite": {"number", "NUMBER"}, "mysql": {"number", "NUMBER", "places.number"}, "postgres": {"number"}} {
+		t.Run(name, func(t *testing.T) {
+			database := Open(t, name)
+			db := openGorm(t, database)
+			require.NoError(t, db.AutoMigrate(&Place{}))
+			clock := newClock()
+			store := wire(t, db, database, storeInDatabase, &audit.Config{Now: clock.Now}, []hooks.Option{hooks.Model[Place]("place")})
+			db = db.WithContext(audit.WithActor(audit.WithWorkspace(t.Context(), "w1"), jo))
+			for _, spelling := range spellings {
+				require.NoError(t, db.Create(&Place{"a", 1}).Error)
+				clock.next()
+				require.NoError(t, db.Model(&Place{}).Where("list = 'a'").Updates(map[string]any{spelling: 2}).Error)
+				require.Equal(t, []string{`1/1 Jo updated place a/1 "": number 1 => 2`}, say(eventsSince(t, store, "w1", clock.Now())), spelling)
+				require.NoError(t, db.Delete(&Place{"a", 2}).Error)
+			}
+			if name == "mysql" {
+				require.NoError(t, db.Create(&Place{"a", 1}).Error)
+				require.ErrorIs(t, db.Model(&Place{}).Where("list = 'a'").Updates(map[string]any{"Number": gorm.Expr("number + 1")}).Error, audit.ErrAuditFailed)
+			}
+		})
+	}
+}
