@@ -197,7 +197,7 @@ func (c *capture) prepare(ctx context.Context, text string, args []any) (err err
 			if c.versioned, err = c.layout.isVersioned(ctx, c.tx); err == nil {
 				c.before, err = c.selectConflicting(ctx)
 			}
-			err = failed(err)
+			err = ours(err)
 		}
 	case updating:
 		c.before, err = c.readMatching(ctx, text, args)
@@ -210,7 +210,7 @@ func (c *capture) prepare(ctx context.Context, text string, args []any) (err err
 		}
 		c.read = true
 		c.fallout, err = c.readFallout(ctx, c.table, c.layout, c.before, seenRows{})
-		err = failed(err)
+		err = ours(err)
 	}
 	return err
 }

@@ -282,7 +282,7 @@ func (p *Plugin) beginDelete(db *gorm.DB) {
 		}
 		p.claimUnread(db, p.names.Load().of(db.Statement))
 		if c, err = p.constraintsOrLose(db); err != nil {
-			p.fail(db, err)
+			p.failBefore(db, err)
 			return
 		}
 		if p.catalogue.Load() != c {
@@ -303,7 +303,7 @@ func (p *Plugin) beforeDelete(db *gorm.DB) {
 	if c == nil && removesRows(db.Statement) {
 		var err error
 		if c, err = p.constraintsOrLose(db); err != nil {
-			p.fail(db, err)
+			p.failBefore(db, err)
 			return
 		}
 	}

@@ -402,6 +402,24 @@ func hopeless(err error) bool {
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
+// ours is failed for what is read before a statement, but for errors that the
+// statement itself would have met.
+func ours(err error) error {
+	if hopeless(err) {
+		return err
+	}
+	return failed(err)
+}
+
+// failBefore is fail before a statement has run, with the errors that [ours] tells apart.
+func (p *Plugin) failBefore(db *gorm.DB, err error) {
+	if hopeless(err) {
+		_ = db.AddError(err)
+		return
+	}
+	p.fail(db, err)
+}
+
 // end is for what can be told only when a call is over.
 func (p *Plugin) end(operation audit.Operation) func(db *gorm.DB) {
 	return func(db *gorm.DB) {

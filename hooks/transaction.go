@@ -90,7 +90,7 @@ func (p *Plugin) openTransaction(db *gorm.DB) {
 			note(db, unbegun, tx.Error)
 			return
 		}
-		p.fail(db, tx.Error)
+		_ = db.AddError(tx.Error) // as of GORM's own transaction
 		return
 	}
 	db.Statement.ConnPool = tx.Statement.ConnPool

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/gormtrail/audit"
 	"github.com/gormtrail/audit/hooks"
@@ -262,4 +263,34 @@ func TestTwoFilesOfSQLiteAreTwoDatabases(t *testing.T) {
 	require.NoError(t, err)
 	storeInDatabase(t, first) // the table is there, too
 	require.ErrorContains(t, openGorm(t, first).Use(hooks.New(rec, hooks.Model[Word]("word"))), "another database")
+}
+
+// TestWhatEndsAStatementIsNotTakenForAFailureToRecord compares errors with GORM's.
+func TestWhatEndsAStatementIsNotTakenForAFailureToRecord(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		w := newWorkshop(t, database, storeInDatabase)
+		over := func(db *gorm.DB) *gorm.DB {
+			tx := db.Begin()
+			require.NoError(t, tx.Rollback().Error)
+			return tx
+		}
+		ended := func(db *gorm.DB) *gorm.DB {
+			ctx, end := context.WithCancel(db.Statement.Context)
+			end()
+			return db.WithContext(ctx).Session(&gorm.Session{SkipDefaultTransaction: true})
+		}
+		upsert := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, UpdateAll: true}
+		for _, write := range []func(db *gorm.DB) error{
+			func(db *gorm.DB) error { return over(db).Clauses(upsert).Create(&Label{ID: 1, Name: "a"}).Error },
+			func(db *gorm.DB) error { return over(db).Delete(&Venture{ID: "1"}).Error },
+			func(db *gorm.DB) error { return ended(db).Create(&Label{ID: 1, Name: "a"}).Error },
+			func(db *gorm.DB) error { return ended(db).Delete(&Venture{ID: "1"}).Error },
+		} {
+			err := write(w.db.WithContext(w.ctx))
+			require.ErrorIs(t, err, write(w.raw.WithContext(w.ctx)))
+			require.NotErrorIs(t, err, audit.ErrAuditFailed)
+		}
+		require.Zero(t, database.SQL().Stats().InUse)
+	})
 }
