@@ -43,6 +43,11 @@ func (d dialect) place(columns []string, name string) int {
 	})
 }
 
+// meet reports whether two lists of columns have one in common.
+func (d dialect) meet(a, b []string) bool {
+	return slices.ContainsFunc(a, func(c string) bool { return d.place(b, c) >= 0 })
+}
+
 // loadBystander reads what the keys of a table are. One that cannot be read, as it
 // is not there or for want of a privilege, fails those deletions that lead through
 // it, and no others. PostgreSQL is asked before: after an error it would refuse the

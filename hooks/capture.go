@@ -44,8 +44,9 @@ type capture struct {
 	one      [1]pair // room for most
 	complete bool    // after is read already
 
-	// Of a delete:
-	catalogue *catalogue // nil of a soft delete
+	// Of a delete, and of an update of keys:
+	catalogue *catalogue   // nil if no constraint matters
+	followers []*dependent // that an update of keys has
 	fallout   []*fallout
 
 	asks bool    // an INSERT for the keys of its rows; see makesKeys
@@ -182,6 +183,9 @@ func (c *capture) open(ctx context.Context, text string) (err error) {
 		}
 	}
 	c.assigned = c.layout.respelled(c.assigned)
+	if c.kind == updating {
+		return c.findFollowers(ctx)
+	}
 	return nil
 }
 
@@ -200,7 +204,11 @@ func (c *capture) prepare(ctx context.Context, text string, args []any) (err err
 			err = ours(err)
 		}
 	case updating:
-		c.before, err = c.readMatching(ctx, text, args)
+		if c.before, err = c.readMatching(ctx, text, args); err != nil {
+			return err
+		}
+		c.fallout, err = c.readFollowers(ctx)
+		err = ours(err)
 	case deleting:
 		if c.returnsOnExec() && !c.hasDependents() && !c.wantsRows() {
 			return nil
@@ -261,6 +269,9 @@ func (c *capture) returnsOnExec() bool {
 func (c *capture) canReturn() bool {
 	if c.asks {
 		return true
+	}
+	if c.kind == updating && c.followsItself() {
+		return false // it would return rows as they are before they follow
 	}
 	if !c.returnsOnExec() {
 		return c.kind == updating && c.plugin.dialect.name == "sqlite" && c.setsKey() && (len(c.before) > 1 || c.computesKey())
@@ -386,13 +397,22 @@ func (c *capture) finish(ctx context.Context) (err error) {
 		if err := c.unit.addElements(ctx, c.table.join, c.layout, pairs, causeless); err != nil {
 			return err
 		}
-		return c.addFallout(ctx, c.fallout)
+		return c.addFurther(ctx, pairs)
 	}
 	c.unit.events = slices.Grow(c.unit.events, len(pairs))
 	for _, p := range pairs {
 		if err := c.unit.addRow(ctx, c.table.entity, c.layout, p, 0); err != nil {
 			return err
 		}
+	}
+	return c.addFurther(ctx, pairs)
+}
+
+// addFurther adds the events of what the database has changed beside the
+// statement's own rows.
+func (c *capture) addFurther(ctx context.Context, pairs []pair) error {
+	if c.kind == updating {
+		return c.addFollowing(ctx, c.fallout, pairs, c.layout)
 	}
 	return c.addFallout(ctx, c.fallout)
 }

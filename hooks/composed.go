@@ -62,7 +62,7 @@ func (c *capture) composable(ctx context.Context) bool {
 			return false
 		}
 	case updating:
-		if len(e.rules) > 0 || c.wantsRows() || c.assigned.set == nil || c.setsKey() || c.namesLabels() {
+		if len(e.rules) > 0 || c.wantsRows() || c.assigned.set == nil || c.setsKey() || len(c.followers) > 0 || c.namesLabels() {
 			return false
 		}
 	case deleting:

@@ -38,6 +38,11 @@ type TableCoverage struct {
 	// of this table is deleted. Their rows are recorded, even if the table
 	// itself is not.
 	Changes, Removes []string
+	// Follows are foreign keys of recorded tables by which the database itself
+	// changes rows when what they refer to in this table is changed. Their rows
+	// are recorded if the table itself is and its model says that the column is
+	// unique.
+	Follows []string
 	// Triggers are the table's triggers, but for those of Outside. What a BEFORE trigger changes in the
 	// row at hand is recorded. What an AFTER trigger changes in it is recorded on
 	// SQLite; on PostgreSQL the event may show the row as it was before. What
@@ -104,7 +109,7 @@ func Coverage(ctx context.Context, db *gorm.DB) (CoverageReport, error) {
 		} else {
 			t = constraints.bystanders[p.dialect.fold(name)]
 		}
-		c.follow(constraints.dependents[t])
+		c.follow(constraints.dependents[t], constraints.followers[t])
 		report = append(report, c)
 	}
 	for _, t := range p.known() {
@@ -146,13 +151,20 @@ func (p *Plugin) cover(ctx context.Context, conn audit.DBTX, t *table, c *TableC
 	return nil
 }
 
-// follow says what the database does to others when rows are deleted.
-func (c *TableCoverage) follow(dependents []*dependent) {
-	for _, d := range dependents {
+// follow says what the database does to others when rows are deleted or changed.
+func (c *TableCoverage) follow(dependents, followers []*dependent) {
+	said := func(d *dependent) string {
 		name := d.table.name + "." + strings.Join(d.columns, "+")
 		if d.table.bystander {
 			name += " (and what follows)"
 		}
+		return name
+	}
+	for _, d := range followers {
+		c.Follows = append(c.Follows, said(d))
+	}
+	for _, d := range dependents {
+		name := said(d)
 		if d.removes {
 			c.Removes = append(c.Removes, name)
 		} else {
@@ -220,6 +232,7 @@ func (r CoverageReport) String() string {
 		list("shown by", c.Shown)
 		list("a deletion changes", c.Changes)
 		list("a deletion removes", c.Removes)
+		list("a change of key changes", c.Follows)
 		list("triggers, whose changes of other tables are not seen", c.Triggers)
 		list("triggers that record what is written past the hooks", c.Outside)
 		if c.Recorded() {

@@ -174,7 +174,15 @@ func (x *executor) run(ctx context.Context) (n int64, err error) {
 			return 0, failed(err)
 		}
 	}
-	if x.kind == deleting {
+	switch x.kind {
+	case updating:
+		if err := x.findFollowers(ctx); err != nil {
+			return 0, failed(err)
+		}
+		if x.fallout, err = x.readFollowers(ctx); err != nil {
+			return 0, failed(err)
+		}
+	case deleting:
 		if x.catalogue, err = x.plugin.constraints(ctx, x.tx); err != nil {
 			return 0, failed(err)
 		}

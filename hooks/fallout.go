@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// fallout is the rows that a DELETE may change beside its own by one foreign
-// key, as they were before it.
+// fallout is the rows that a DELETE, or an UPDATE of a key, may change beside its
+// own by one foreign key, as they were before it.
 type fallout struct {
 	*dependent
 	parent  *table
-	above   *fallout // by which the parents are deleted; nil for the statement's own
+	above   *fallout // by which the parents are changed; nil for the statement's own
 	layout  *layout
 	rows    []image
 	parents map[string]*image // by the keys of the rows that refer to them
-	below   []*fallout        // what the removal of rows changes in turn
+	below   []*fallout        // what the change of these rows changes in turn
 }
 
 // readFallout reads, and locks, the rows that refer to rows about to be deleted.
@@ -220,27 +220,47 @@ func (c *capture) addFallout(ctx context.Context, found []*fallout) error {
 }
 
 func (c *capture) addChanged(ctx context.Context, f *fallout) error {
+	left, err := c.readLeft(ctx, f)
+	if err != nil {
+		return err
+	}
+	pairs := make([]pair, len(f.rows))
+	for i := range f.rows {
+		pairs[i] = pair{&f.rows[i], left[f.rows[i].key]}
+	}
+	return c.addPairs(ctx, f, pairs)
+}
+
+// readLeft reads the rows of a fallout again, by their keys.
+func (c *capture) readLeft(ctx context.Context, f *fallout) (map[string]*image, error) {
 	values := make([][]any, len(f.rows))
 	for i := range f.rows {
 		values[i] = f.rows[i].args
 	}
 	after, err := f.layout.selectAgain(ctx, c.tx, assignments{}, values)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	left := make(map[string]*image, len(after))
 	for i := range after {
 		left[after[i].key] = &after[i]
 	}
-	pairs := make([]pair, len(f.rows))
-	for i := range f.rows {
-		pairs[i] = pair{&f.rows[i], left[f.rows[i].key]}
+	return left, nil
+}
+
+// addPairs adds the events of a fallout's rows.
+func (c *capture) addPairs(ctx context.Context, f *fallout, pairs []pair) error {
+	cause := func(p pair) int {
+		if p.before == nil {
+			return c.causeOf(f, p.after)
+		}
+		return c.causeOf(f, p.before)
 	}
 	if f.table.join != nil {
-		return c.unit.addElements(ctx, f.table.join, f.layout, pairs, func(p pair) int { return c.causeOf(f, p.before) })
+		return c.unit.addElements(ctx, f.table.join, f.layout, pairs, cause)
 	}
 	for _, p := range pairs {
-		if err := c.unit.addRow(ctx, f.table.entity, f.layout, p, c.causeOf(f, p.before)); err != nil {
+		if err := c.unit.addRow(ctx, f.table.entity, f.layout, p, cause(p)); err != nil {
 			return err
 		}
 	}
@@ -251,7 +271,7 @@ func (c *capture) addChanged(ctx context.Context, f *fallout) error {
 // whose own type is not recorded.
 const unrecorded = -1
 
-// causeOf finds the event of the deleted record that a row referred to, or of
+// causeOf finds the event of the record that a row referred to, or of
 // the nearest one above it that has an event.
 func (c *capture) causeOf(f *fallout, row *image) int {
 	parent := f.parents[row.key]

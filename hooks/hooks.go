@@ -358,7 +358,7 @@ func (p *Plugin) after(db *gorm.DB) {
 	} else {
 		p.fail(db, finish(db.Statement.Context))
 	}
-	c.before, c.after, c.fallout, c.catalogue = nil, nil, nil, nil // the unit keeps the capture while associations are saved
+	c.before, c.after, c.fallout, c.followers, c.catalogue = nil, nil, nil, nil, nil // the unit keeps the capture while associations are saved
 }
 
 // write writes the events of a call once its associations are saved, and ends

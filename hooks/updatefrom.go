@@ -25,7 +25,7 @@ func oldName(column, k int) string {
 // has none of them.
 func (c *capture) updateFrom(text string) (string, bool) {
 	stmt := c.db.Statement
-	if c.plugin.dialect.name != "postgres" || c.kind != updating || c.assigned.set == nil || c.setsKey() || c.layout.clashes ||
+	if c.plugin.dialect.name != "postgres" || c.kind != updating || c.assigned.set == nil || c.setsKey() || len(c.followers) > 0 || c.layout.clashes ||
 		stmt.TableExpr != nil || stmt.Table != c.layout.table || stmt.SQL.String() != text {
 		return "", false
 	}
