@@ -135,9 +135,9 @@ func Show(fields ...string) ModelOption {
 // this model that a Child shows, such as the client of a project on a time
 // entry. Child must be registered too.
 //
-// Rows that the database itself changes when a parent is deleted (ON DELETE
-// CASCADE, SET NULL or SET DEFAULT, whatever the models' tags say of it) are
-// recorded without being declared.
+// Rows that the database itself changes when a parent is deleted or gets another key
+// (ON DELETE and ON UPDATE CASCADE, SET NULL or SET DEFAULT, whatever the models'
+// tags say of it) are recorded without being declared.
 func Cascade[Child any](field string, on ...string) ModelOption {
 	return func(m *modelOptions) {
 		m.cascades = append(m.cascades, cascadeOption{child: new(Child), field: field, on: on})

@@ -107,10 +107,31 @@ func (p *Plugin) commit(db *gorm.DB) {
 	}
 	if db.Error != nil {
 		db.Rollback()
-	} else {
-		db.Commit()
+	} else if tx := connection(db.Statement.ConnPool); db.Commit().Error != nil && p.dialect.name == "sqlite" {
+		p.rollBackIdle(db.Statement.Context, poolOf(tx))
 	}
 	db.Statement.ConnPool = pool
+}
+
+// rollBackIdle ends the transaction that SQLite has left open on a connection since
+// it refused to commit it: a deferred foreign key may be violated. The drivers in
+// pure Go give such a connection back to the pool, where no other has a transaction.
+func (p *Plugin) rollBackIdle(ctx context.Context, pool *sql.DB) {
+	if pool == nil {
+		return
+	}
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer stop()
+	for n := pool.Stats().Idle; n > 0; n-- {
+		conn, err := pool.Conn(ctx)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		if _, err := conn.ExecContext(ctx, "ROLLBACK"); err == nil {
+			return
+		}
+	}
 }
 
 // undone reports whether the database has rolled a transaction back by itself

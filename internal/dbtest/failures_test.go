@@ -294,3 +294,21 @@ func TestWhatEndsAStatementIsNotTakenForAFailureToRecord(t *testing.T) {
 		require.Zero(t, database.SQL().Stats().InUse)
 	})
 }
+
+// TestARefusedCommitOfSQLiteLeavesNoTransactionBehind has a deferred foreign key
+// refuse the plugin's own transactions.
+func TestARefusedCommitOfSQLiteLeavesNoTransactionBehind(t *testing.T) {
+	t.Parallel()
+	db, recorded := lands(t, Open(t, "sqlite"), []string{
+		"CREATE TABLE lands (code text PRIMARY KEY)", "CREATE TABLE towns (id int PRIMARY KEY, land text REFERENCES lands (code) DEFERRABLE INITIALLY DEFERRED)",
+		"INSERT INTO lands VALUES ('at')",
+	})
+	require.ErrorContains(t, db.Exec("INSERT INTO towns VALUES (1, 'none')").Error, "FOREIGN KEY")
+	db = db.Session(&gorm.Session{SkipDefaultTransaction: true})
+	require.ErrorContains(t, db.Create(&Town{ID: 1, Land: "none"}).Error, "FOREIGN KEY")
+	for range 3 {
+		require.NoError(t, db.Create(&Town{ID: 1, Land: "at"}).Error)
+		require.NoError(t, db.Delete(&Town{ID: 1}).Error)
+	}
+	require.Len(t, recorded(), 6)
+}
