@@ -49,8 +49,10 @@ type capture struct {
 	followers []*dependent // that an update of keys has
 	fallout   []*fallout
 
-	asks bool    // an INSERT for the keys of its rows; see makesKeys
-	keys [][]any // of the rows that an INSERT has returned, if they are to be read again
+	// Of an INSERT:
+	respelled []clause.Column // the names of its columns, if it writes them otherwise
+	asks      bool            // for the keys of its rows; see makesKeys
+	keys      [][]any         // of the rows that it has returned, if they are to be read again
 
 	// Of an upsert:
 	sets      [][]string // of columns on which it may hit a row
@@ -182,7 +184,7 @@ func (c *capture) open(ctx context.Context, text string) (err error) {
 			return err
 		}
 	}
-	c.assigned = c.layout.respelled(c.assigned)
+	c.respell()
 	if c.kind == updating {
 		return c.findFollowers(ctx)
 	}

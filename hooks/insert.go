@@ -18,6 +18,9 @@ import (
 // otherwise.
 func (c *capture) values() clause.Values {
 	v, _ := c.db.Statement.Clauses["VALUES"].Expression.(clause.Values)
+	if c.respelled != nil {
+		v.Columns = c.respelled
+	}
 	return v
 }
 

@@ -156,35 +156,6 @@ func (c *capture) assignsUnknown() bool {
 	return false
 }
 
-// named is the name of a column that a statement may write with its table's or in
-// other letters, be it one that is not recorded; empty if the table has none.
-func (l *layout) named(name string) string {
-	if l.known[name] == name {
-		return name // as nearly always
-	}
-	_, name, _ = cutLast(name)
-	if l.known[name] == name {
-		return name
-	}
-	return l.known[strings.ToLower(name)]
-}
-
-// respelled are assignments by the names that the columns have.
-func (l *layout) respelled(a assignments) assignments {
-	for i := range a.set {
-		own := l.named(a.set[i].Column.Name)
-		if own == a.set[i].Column.Name {
-			continue
-		}
-		set := slices.Clone(a.set) // the statement's own is GORM's
-		for k := i; k < len(set); k++ {
-			set[k].Column.Name = l.named(set[k].Column.Name)
-		}
-		return assignments{set: set}
-	}
-	return a
-}
-
 // forget makes the table be looked up anew: it may have been migrated.
 func (t *table) forget() {
 	t.layout.Store(nil)

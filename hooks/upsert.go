@@ -38,10 +38,13 @@ func (c *capture) keySets(ctx context.Context) ([][]string, error) {
 	}
 	sets := [][]string{c.table.keys}
 	add := func(columns []string) {
-		same := func(have []string) bool { return slices.Equal(have, columns) }
-		known := func(name string) bool { return c.layout.find(name) >= 0 || c.table.schema.FieldsByDBName[name] != nil }
-		if len(columns) > 0 && !slices.ContainsFunc(sets, same) && !slices.ContainsFunc(columns, func(n string) bool { return !known(n) }) {
-			sets = append(sets, columns)
+		own := make([]string, len(columns))
+		for i := range columns {
+			own[i] = c.layout.named(columns[i])
+		}
+		same := func(have []string) bool { return slices.Equal(have, own) }
+		if len(own) > 0 && !slices.Contains(own, "") && !slices.ContainsFunc(sets, same) {
+			sets = append(sets, own)
 		}
 	}
 	for _, columns := range indexes {

@@ -3,6 +3,7 @@ package dbtest
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -126,6 +127,25 @@ func (l *luggage) travel(t *testing.T, v Luggage) {
 		case audit.FormBase64:
 			require.True(t, json.Valid(value.JSON))
 		}
+	}
+}
+
+// TestALongTextThatChangesAtItsEndIsSeen by whatever spelling of its column.
+func TestALongTextThatChangesAtItsEndIsSeen(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", audit.MaxValueBytes)
+	for name, columns := range map[string][]string{"sqlite": {"text", "Text"}, "postgres": {"text"}, "mysql": {"text", "Text", "luggages.text"}} {
+		t.Run(name, func(t *testing.T) {
+			l := newLuggage(t, Open(t, name))
+			require.NoError(t, l.raw.Create(&Luggage{ID: 1, Text: text(long + "-")}).Error)
+			for i, column := range columns {
+				events := l.recorded(t, func(db *gorm.DB) error {
+					return db.Table("luggages").Where("id = 1").Updates(map[string]any{column: long + strconv.Itoa(i)}).Error
+				})
+				require.Len(t, events, 1, column)
+				require.Equal(t, "text", events[0].Changes[0].Field)
+			}
+		})
 	}
 }
 

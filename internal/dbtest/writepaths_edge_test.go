@@ -55,6 +55,26 @@ func edges() []operation {
 			return did(db.Clauses(onCode(clause.AssignmentColumns([]string{"name", "visits"}))).
 				Create(&Customer{ID: 3, Name: "Coda's", Code: "C", Visits: 4}))
 		}},
+		{name: "update of a key in other letters", run: func(db *gorm.DB) outcome {
+			return did(db.Table("seats").Where("room = 'a' AND number = 1").Updates(map[string]any{"NUMBER": 17}))
+		}},
+		{name: "update of a key with its table", run: func(db *gorm.DB) outcome {
+			return did(db.Model(&Label{ID: 3}).Updates(map[string]any{"labels.id": 300}))
+		}},
+		{name: "upsert by a key in other letters", run: func(db *gorm.DB) outcome {
+			on := clause.OnConflict{Columns: []clause.Column{{Name: "ID"}}, DoUpdates: clause.AssignmentColumns([]string{"name"})}
+			return did(db.Table("labels").Clauses(on).Create(map[string]any{"ID": 1, "Name": "letters"}))
+		}},
+		{name: "upsert by a unique column in other letters", run: func(db *gorm.DB) outcome {
+			return did(db.Table("customers").Clauses(onCode(clause.AssignmentColumns([]string{"name"}))).
+				Create(map[string]any{"Code": "A", "Name": "letters", "rating": 1, "visits": 1}))
+		}},
+		{name: "update of a join table by the element in other letters", run: func(db *gorm.DB) outcome {
+			return did(db.Table("order_labels").Where("order_id = 1 AND label_id = 2").Updates(map[string]any{"Label_ID": 3}))
+		}},
+		{name: "update of a join table by the owner in other letters", run: func(db *gorm.DB) outcome {
+			return did(db.Table("order_labels").Where("order_id = 1 AND label_id = 2").Updates(map[string]any{"Order_ID": 2}))
+		}},
 		{name: "create from a map with another case of its field", run: func(db *gorm.DB) outcome {
 			return did(db.Model(&Seat{}).Create([]map[string]any{{"Room": "m", "Number": 1, "Holder": "x"}, {"Room": "m", "Number": 2, "Holder": "y"}}))
 		}},
