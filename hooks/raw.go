@@ -62,8 +62,9 @@ var ErrRawSQL = errors.New("audit: raw SQL on a recorded table is refused")
 //
 // The tables are found by the words of the SQL; see [RecordRaw] for the event.
 // An event and its change are committed together: outside of a transaction the
-// plugin opens one, except on a connection that db.Connection gave out, and
-// except for db.Raw with Scan, Row or Rows, whose rows the application reads
+// plugin opens one, except on a connection that db.Connection gave out, for several
+// statements of which one begins or ends a transaction or is a PRAGMA, whose event
+// is written after them, and except for db.Raw with Scan, Row or Rows, whose rows the application reads
 // after the callback: there the event is written first, so that one may
 // tell of a statement that failed. A deletion that the database follows up in
 // recorded tables by its constraints leaves an event for each of them too.
@@ -199,11 +200,33 @@ func (p *Plugin) beforeRaw(db *gorm.DB) {
 	case p.policy == RefuseRaw:
 		_ = db.AddError(refused(found[0]))
 	default:
-		if _, borrowed := db.Statement.ConnPool.(*sql.Conn); !borrowed {
+		if _, borrowed := db.Statement.ConnPool.(*sql.Conn); !borrowed && !controlsItself(p.dialect.name, db.Statement.SQL.String()) {
 			p.openTransaction(db)
 		}
 		note(db, rawEvents, found)
 	}
+}
+
+// controlsItself reports whether one of several statements begins or ends a
+// transaction, or is a PRAGMA, which SQLite passes over within one.
+func controlsItself(dialect, text string) bool {
+	if !strings.Contains(text, ";") {
+		return false
+	}
+	l := &lexer{dialect: dialect, text: text}
+	var last token
+	begins := true
+	for t, ok := l.next(); ok; t, ok = l.next() {
+		if last.is("BEGIN") && !t.is("NOT") || begins && t.isOne([]string{"START", "COMMIT", "ROLLBACK", "PRAGMA"}) {
+			return true
+		}
+		last = token{}
+		if begins {
+			last = t
+		}
+		begins = t.kind == ';'
+	}
+	return false
 }
 
 // afterRaw records SQL that has run and closes the transaction that was opened

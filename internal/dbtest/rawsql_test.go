@@ -122,6 +122,27 @@ var rawWrites = []struct {
 	}, []string{`1/1 Jo executed vault * "": statement - => "update"; table - => "vaults"; rows - => 2`}, ""},
 }
 
+// TestRawSQLMayControlItsTransactionItself where the plugin would open one.
+func TestRawSQLMayControlItsTransactionItself(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"sqlite":   "PRAGMA foreign_keys=0; BEGIN; UPDATE vaults SET name = 'n'; COMMIT; PRAGMA foreign_keys=1",
+		"postgres": "BEGIN; UPDATE vaults SET name = 'n'; COMMIT",
+	} {
+		t.Run(name, func(t *testing.T) {
+			database := Open(t, name)
+			o := withPolicy(t, database, storeInDatabase, hooks.RecordRaw)
+			require.Equal(t, []string{`1/1 Jo executed vault * "": statement - => "update"; table - => "vaults"`}, o.told(t, func(db *gorm.DB) error {
+				return db.Exec(text).Error
+			}))
+			require.Zero(t, database.SQL().Stats().InUse)
+			var changed int64
+			require.NoError(t, o.raw.Model(&Vault{}).Where("name = 'n'").Count(&changed).Error)
+			require.EqualValues(t, 2, changed)
+		})
+	}
+}
+
 func TestSeveralStatementsLeaveAnEventWhateverTheLastOneFinds(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"sqlite", "postgres"} { // MySQL's driver runs one at a time
