@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +59,8 @@ func Exec(db *gorm.DB, sql string, args ...any) (rowsAffected int64, err error) 
 	if err != nil {
 		return 0, err
 	}
-	t := p.known()[sch.Table]
+	of := &gorm.Statement{DB: db, Schema: sch, Table: cmp.Or(db.Statement.Table, sch.Table), TableExpr: db.Statement.TableExpr}
+	t := p.tableOf(of)
 	if t == nil || t.entity == nil {
 		return 0, fmt.Errorf("audit: model %s is not registered; add hooks.Model[%s], or use db.Exec", sch.Name, sch.Name)
 	}

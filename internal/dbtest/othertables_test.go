@@ -65,6 +65,22 @@ func TestAModelMayHaveMoreTablesThanItsOwn(t *testing.T) {
 	})
 }
 
+func TestExecKnowsTheFurtherTablesOfAModel(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		o := newOffice(t, database, storeInDatabase, nil)
+		addTables(t, o)
+		require.NoError(t, o.raw.Exec("INSERT INTO ventures_2024 (id, workspace_id, name) VALUES ('v1', 'w1', 'Gemini')").Error)
+		o.have(t, &Venture{ID: "v1", WorkspaceID: "w1", Name: "Mercury"})
+		require.Equal(t, []string{`1/1 Jo updated venture v1 "Ares": name "Gemini" => "Ares"`}, o.told(t, func(db *gorm.DB) error {
+			_, err := hooks.Exec(db.Table("ventures_2024").Model(&Venture{}).Where("id = ?", "v1"), "UPDATE ventures_2024 SET name = ? WHERE id = ?", "Ares", "v1")
+			return err
+		}))
+		_, err := hooks.Exec(o.db.Model(&Venture{}).Where("id = ?", "v1"), "UPDATE ventures_2024 SET name = ? WHERE id = ?", "Ares", "v1")
+		require.ErrorContains(t, err, "the statement must write to this table")
+	})
+}
+
 // TestElementsAreOfTheRecordThatIsSavedWithThem though its row is in another table
 // than its model's own, which has a record of the same id.
 func TestElementsAreOfTheRecordThatIsSavedWithThem(t *testing.T) {
