@@ -2,6 +2,7 @@ package dbtest
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"path/filepath"
 	"sync/atomic"
@@ -290,6 +291,18 @@ func TestWhatEndsAStatementIsNotTakenForAFailureToRecord(t *testing.T) {
 			err := write(w.db.WithContext(w.ctx))
 			require.ErrorIs(t, err, write(w.raw.WithContext(w.ctx)))
 			require.NotErrorIs(t, err, audit.ErrAuditFailed)
+		}
+		if database.Name != "sqlite" { // whose transactions all write
+			for _, write := range []func(db *gorm.DB) error{
+				func(db *gorm.DB) error { return db.Clauses(upsert).Create(&Label{ID: 1, Name: "a"}).Error },
+				func(db *gorm.DB) error { return db.Delete(&Customer{ID: 1}).Error },
+			} {
+				tx := w.db.WithContext(w.ctx).Begin(&sql.TxOptions{ReadOnly: true})
+				err := write(tx)
+				require.Error(t, err)
+				require.NotErrorIs(t, err, audit.ErrAuditFailed)
+				require.NoError(t, tx.Rollback().Error)
+			}
 		}
 		require.Zero(t, database.SQL().Stats().InUse)
 	})
