@@ -44,7 +44,7 @@ type capture struct {
 	one      [1]pair // room for most
 	complete bool    // after is read already
 
-	// Of a delete, and of an update of keys:
+	// Of what deletes rows, and of an update of keys:
 	catalogue *catalogue   // nil if no constraint matters
 	followers []*dependent // that an update of keys has
 	fallout   []*fallout
@@ -202,6 +202,9 @@ func (c *capture) prepare(ctx context.Context, text string, args []any) (err err
 		if c.mayConflict() {
 			if c.versioned, err = c.layout.isVersioned(ctx, c.tx); err == nil {
 				c.before, err = c.selectConflicting(ctx)
+			}
+			if err == nil && c.mayReplace() && len(c.before) > 0 {
+				err = c.readReplaced(ctx)
 			}
 			err = ours(err)
 		}

@@ -34,6 +34,14 @@ func (c *capture) readFallout(ctx context.Context, t *table, l *layout, rows []i
 	return found, err
 }
 
+// readReplaced is readFallout for an INSERT that deletes the rows which it meets.
+func (c *capture) readReplaced(ctx context.Context) (err error) {
+	if c.catalogue, err = c.plugin.constraints(ctx, c.tx); err == nil {
+		c.fallout, err = c.readFallout(ctx, c.table, c.layout, c.before, seenRows{})
+	}
+	return err
+}
+
 type falloutReader struct {
 	*capture
 	seen seenRows

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/gormtrail/audit"
 	"github.com/gormtrail/audit/hooks"
@@ -147,4 +148,19 @@ func TestRowsGoWithTheirParentsByWayOfPartitions(t *testing.T) {
 			require.Equal(t, c.want, recorded())
 		})
 	}
+}
+
+func TestRowsGoWithAParentThatIsReplaced(t *testing.T) {
+	t.Parallel()
+	db, recorded := lands(t, Open(t, "sqlite"), []string{
+		"CREATE TABLE lands (code text PRIMARY KEY)", "CREATE TABLE towns (id int PRIMARY KEY, land text REFERENCES lands (code) ON DELETE CASCADE)",
+		"INSERT INTO lands VALUES ('at'), ('be')", "INSERT INTO towns VALUES (1, 'at'), (2, 'be')",
+	}, hooks.Model[Land]("land"))
+	for _, modifier := range []string{"OR IGNORE", "OR REPLACE"} {
+		require.NoError(t, db.Clauses(clause.Insert{Modifier: modifier}).Create(&[]Land{{Code: "at"}, {Code: "ch"}}).Error)
+	}
+	require.Equal(t, []string{
+		`1/1 Jo created land ch "": code - => "ch"`,
+		`2/2 System for Jo deleted town 1 "": id 1 => -; land "at" => -`,
+	}, recorded())
 }
