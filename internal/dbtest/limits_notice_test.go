@@ -1,0 +1,197 @@
+package dbtest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/gormtrail/audit/hooks"
+)
+
+// townsOnly is a database of the usual lands, whose towns are recorded unless the
+// store is nil.
+func townsOnly(t *testing.T, database *Database, store newStore, tables []string, opts ...gorm.Option) *gorm.DB {
+	t.Helper()
+	db := openGorm(t, database, opts...)
+	for _, text := range tables {
+		require.NoError(t, openGorm(t, database).Exec(text).Error)
+	}
+	if store != nil {
+		wire(t, db, database, store, nil, []hooks.Option{hooks.Model[Town]("town")})
+	}
+	return db
+}
+
+// TestACallbackFindsAConnectionOfThePlugin if it is registered after the plugin, and
+// immediately before GORM's own.
+func TestACallbackFindsAConnectionOfThePlugin(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		db := townsOnly(t, database, nil, usualLands)
+		found := map[string]string{}
+		look := func(name string) {
+			require.NoError(t, db.Callback().Update().Before("gorm:update").Register("app:"+name, func(tx *gorm.DB) {
+				var n int
+				require.NoError(t, tx.Statement.ConnPool.QueryRowContext(tx.Statement.Context, "SELECT count(*) FROM towns").Scan(&n))
+				found[name] = fmt.Sprintf("%T sees %d", tx.Statement.ConnPool, n)
+			}))
+		}
+		look("before the plugin")
+		wire(t, db, database, storeInDatabase, nil, []hooks.Option{hooks.Model[Town]("town")})
+		look("after the plugin")
+		require.NoError(t, db.Model(&Town{ID: 1}).Update("land", "be").Error)
+		require.Equal(t, map[string]string{"before the plugin": "*sql.Tx sees 2", "after the plugin": "*hooks.capture sees 2"}, found)
+	})
+}
+
+// TestConnectionsAreOfThePluginsTypesIfTheStoreCannotJoinTransactions and only then.
+func TestConnectionsAreOfThePluginsTypesIfTheStoreCannotJoinTransactions(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		store newStore
+		want  []string
+	}{
+		"a store in the database": {storeInDatabase, []string{"*sql.DB", "*sql.Tx"}},
+		"a store in memory":       {storeInMemory, []string{"*hooks.heldPool", "*hooks.heldTx"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := townsOnly(t, Open(t, "sqlite"), c.store, usualLands)
+			tx := db.Begin()
+			require.Equal(t, c.want, []string{fmt.Sprintf("%T", db.Statement.ConnPool), fmt.Sprintf("%T", tx.Statement.ConnPool)})
+			require.NoError(t, tx.Rollback().Error)
+		})
+	}
+}
+
+// TestASubqueryIsRenderedTwice as a dry run, once for the rows that are read before.
+func TestASubqueryIsRenderedTwice(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		var runs [2]int
+		for i, store := range []newStore{nil, storeInDatabase} {
+			db := townsOnly(t, Open(t, database.Name), store, usualLands)
+			require.NoError(t, db.Callback().Query().Register("app:count", func(tx *gorm.DB) {
+				require.True(t, tx.DryRun)
+				runs[i]++
+			}))
+			require.NoError(t, db.Model(&Town{}).Where("land IN (?)", db.Model(&Land{}).Select("code")).Update("land", "be").Error)
+		}
+		// PostgreSQL's UPDATE needs no SELECT before it.
+		require.Equal(t, [2]int{1, map[string]int{"sqlite": 2, "postgres": 1, "mysql": 2}[database.Name]}, runs)
+	})
+}
+
+// TestStatementsThatReturnTheirRowsAreNotPreparedByGORM and what the plugin runs is
+// not, either.
+func TestStatementsThatReturnTheirRowsAreNotPreparedByGORM(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		cfg := quiet()
+		cfg.PrepareStmt = true
+		var cached [2][]string
+		for i, store := range []newStore{nil, storeInDatabase} {
+			db := townsOnly(t, Open(t, database.Name), store, usualLands, cfg)
+			require.NoError(t, db.Create(&Town{ID: 3, Land: "at"}).Error)
+			require.NoError(t, db.Model(&Town{ID: 3}).Update("land", "be").Error)
+			require.NoError(t, db.Delete(&Town{ID: 3}).Error)
+			cached[i] = prepared(db)
+		}
+		require.Len(t, cached[0], 3)
+		require.ElementsMatch(t, slices.DeleteFunc(cached[0], func(text string) bool {
+			return database.Name == "postgres" || database.Name == "mysql" && !strings.HasPrefix(text, "UPDATE")
+		}), cached[1])
+	})
+}
+
+// jumpyExpression panics while GORM builds the statement.
+type jumpyExpression struct{}
+
+// Build implements clause.Expression.
+func (jumpyExpression) Build(clause.Builder) { panic("in GORM's own code") }
+
+// TestATransactionOfThePluginIsLeftOpenWhereGORMsOwnIs and nowhere else.
+func TestATransactionOfThePluginIsLeftOpenWhereGORMsOwnIs(t *testing.T) {
+	t.Parallel()
+	untransacted := quiet()
+	untransacted.SkipDefaultTransaction = true
+	deferred := slices.Clone(usualLands)
+	deferred[1] = "CREATE TABLE towns (id int PRIMARY KEY, land varchar(9) REFERENCES lands (code) DEFERRABLE INITIALLY DEFERRED)"
+	for name, c := range map[string]struct {
+		cfg   *gorm.Config
+		store newStore
+		open  int
+	}{
+		"no transaction":                  {untransacted, nil, 0},
+		"GORM's own":                      {quiet(), nil, 1},
+		"GORM's own with the plugin":      {quiet(), storeInDatabase, 1},
+		"no transaction but the plugin's": {untransacted, storeInDatabase, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			Each(t, func(t *testing.T, database *Database) {
+				cfg := *c.cfg
+				db := townsOnly(t, database, c.store, usualLands, &cfg)
+				ctx, end := context.WithCancel(t.Context())
+				require.Panics(t, func() {
+					db.WithContext(ctx).Model(&Town{ID: 1}).Update("land", jumpyExpression{})
+				})
+				require.Equal(t, c.open, database.SQL().Stats().InUse, "until the context ends")
+				end()
+				database.SQL().SetMaxOpenConns(1)
+				require.NoError(t, db.Model(&Town{ID: 1}).Update("land", "be").Error)
+			})
+			database, cfg := Open(t, "sqlite"), *c.cfg
+			database.SQL().SetMaxOpenConns(1)
+			db := townsOnly(t, database, c.store, deferred, &cfg)
+			require.ErrorContains(t, db.Create(&Town{ID: 9, Land: "none"}).Error, "FOREIGN KEY constraint failed")
+			if err := db.Begin().Error; c.open > 0 {
+				require.ErrorContains(t, err, "cannot start a transaction within a transaction")
+			} else {
+				require.NoError(t, err)
+			}
+		})
+	}
+}
+
+// TestDeletingAParentTakesTheRightToUpdate it and what depends on it, on PostgreSQL.
+func TestDeletingAParentTakesTheRightToUpdate(t *testing.T) {
+	t.Parallel()
+	database := Open(t, "postgres")
+	owner := openGorm(t, database)
+	for _, text := range usualLands {
+		require.NoError(t, owner.Exec(text).Error)
+	}
+	db, role := openGorm(t, database), database.Namespace+"_clerk"
+	wire(t, db, database, storeInDatabase, nil, []hooks.Option{hooks.Model[Land]("land"), hooks.Model[Town]("town")})
+	for _, text := range []string{
+		"CREATE ROLE " + role, "GRANT USAGE ON SCHEMA " + database.Namespace + " TO " + role, "GRANT SELECT, INSERT, DELETE ON lands, towns, audit_events TO " + role,
+	} {
+		require.NoError(t, owner.Exec(text).Error)
+	}
+	t.Cleanup(func() {
+		require.NoError(t, owner.Exec("DROP OWNED BY "+role).Error)
+		require.NoError(t, owner.Exec("DROP ROLE "+role).Error)
+	})
+	remove := func(db *gorm.DB, row any) error {
+		return db.Transaction(func(tx *gorm.DB) error {
+			if err := tx.Exec("SET LOCAL ROLE " + role).Error; err != nil {
+				return err
+			}
+			return tx.Delete(row).Error
+		})
+	}
+	require.NoError(t, remove(db, &Town{ID: 2}), "on which nothing depends")
+	require.NoError(t, remove(openGorm(t, database), &Land{Code: "be"}), "without the plugin")
+	for _, table := range []string{"lands", "towns"} {
+		err := remove(db, &Land{Code: "at"})
+		require.ErrorContains(t, err, "permission denied for table "+table)
+		require.NoError(t, owner.Exec("GRANT UPDATE ON "+table+" TO "+role).Error)
+	}
+	require.NoError(t, remove(db, &Land{Code: "at"}))
+}
