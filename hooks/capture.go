@@ -200,6 +200,9 @@ func (c *capture) prepare(ctx context.Context, text string, args []any) (err err
 	case inserting:
 		c.asks = c.makesKeys()
 		if c.mayConflict() {
+			if err := c.checkKeys(); err != nil {
+				return failed(err)
+			}
 			if c.versioned, err = c.layout.isVersioned(ctx, c.tx); err == nil {
 				c.before, err = c.selectConflicting(ctx)
 			}

@@ -28,6 +28,35 @@ func (c *capture) mayReplace() bool {
 	return insert.Modifier != ""
 }
 
+// checkKeys refuses an upsert that gives another primary key to a row that it meets,
+// unless the new key is that of the row to be inserted, which can be looked for.
+func (c *capture) checkKeys() error {
+	on, _ := c.db.Statement.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
+	for _, a := range on.DoUpdates {
+		name := c.layout.named(a.Column.Name)
+		if !slices.Contains(c.table.keys, name) {
+			continue
+		}
+		value, _ := a.Value.(clause.Column)
+		same := c.layout.named(value.Name) == name
+		if same && value.Table != "excluded" {
+			continue // to itself, which is how MySQL is told to do nothing
+		}
+		if c.plugin.dialect.name == "postgres" || !same || !c.givesKeys() {
+			return fmt.Errorf("an upsert that assigns the primary key of table %q cannot be recorded; look for the row first, then update or create it", c.table.name)
+		}
+	}
+	return nil
+}
+
+// givesKeys reports whether an INSERT has the keys of all its rows.
+func (c *capture) givesKeys() bool {
+	v, s := c.values(), c.db.Statement.Schema
+	at := places(v, c.table.keys)
+	return at != nil && s != nil && (s.PrioritizedPrimaryField == nil || !s.PrioritizedPrimaryField.HasDefaultValue) &&
+		!slices.ContainsFunc(v.Values, func(row []any) bool { return take(row, at) == nil })
+}
+
 // keySets are the sets of columns on which an INSERT may hit a row: the primary
 // key first, then the unique indexes, those that the model does not know among
 // them, and the columns that the statement names.
@@ -276,7 +305,7 @@ func (c *capture) settleUpsert() error {
 	}
 	for _, key := range c.found {
 		if !there[key] {
-			return errRowsMoved(c.table.name)
+			return fmt.Errorf("an upsert of table %q met a row that it had not found: either another transaction has just inserted it, then try again, or the database knows it by a unique index on more than columns, then look for the row first", c.table.name)
 		}
 	}
 	back := make(map[string]bool, len(c.after))
