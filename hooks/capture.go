@@ -86,6 +86,7 @@ func (c *capture) ExecContext(ctx context.Context, text string, args ...any) (sq
 // instead does what has to be done before a statement runs, and runs it if it has
 // a form by which the database gives its rows back. Else there is no result yet.
 func (c *capture) instead(ctx context.Context, text string, args []any) (sql.Result, error) {
+	askValues(args)
 	if err := c.open(ctx, text); err != nil {
 		return nil, err
 	}
@@ -123,6 +124,7 @@ func (c *capture) QueryContext(ctx context.Context, text string, args ...any) (*
 
 // insteadRows is instead for a statement that returns rows to GORM.
 func (c *capture) insteadRows(ctx context.Context, text string, args []any) (*sql.Rows, error) {
+	askValues(args)
 	if err := c.open(ctx, text); err != nil {
 		return nil, err
 	}

@@ -164,6 +164,8 @@ func (x *executor) understand(p *Plugin, t *table, text string) error {
 
 func (x *executor) run(ctx context.Context) (n int64, err error) {
 	defer recovered(&err)
+	askValues(x.args)
+	askValues(x.db.Statement.Vars)
 	if err := x.plugin.prove(ctx, x.tx); err != nil {
 		return 0, failed(err)
 	}

@@ -2,6 +2,7 @@ package dbtest
 
 import (
 	"context"
+	"database/sql/driver"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"github.com/gormtrail/audit"
 	"github.com/gormtrail/audit/hooks"
 )
 
@@ -183,4 +185,37 @@ func TestDeletingAParentTakesTheRightToUpdate(t *testing.T) {
 		require.NoError(t, owner.Exec("GRANT UPDATE ON "+table+" TO "+role).Error)
 	}
 	require.NoError(t, remove(db, &Land{Code: "at"}))
+}
+
+// jumpyValue panics when it is bound.
+type jumpyValue struct{}
+
+// Value implements driver.Valuer.
+func (jumpyValue) Value() (driver.Value, error) { panic("in a Valuer") }
+
+// TestAPanicOfAValueComesBack though database/sql would wait for itself when the
+// transaction of a query that has panicked is rolled back.
+func TestAPanicOfAValueComesBack(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		for _, write := range []func(db *gorm.DB) error{
+			func(db *gorm.DB) error { return db.Model(&Town{ID: 1}).Update("land", jumpyValue{}).Error },
+			func(db *gorm.DB) error {
+				return db.Model(&Town{}).Create(map[string]any{"id": 9, "land": jumpyValue{}}).Error
+			},
+			func(db *gorm.DB) error { return db.Where("land = ?", jumpyValue{}).Delete(&Town{}).Error },
+			func(db *gorm.DB) error { return db.Delete(&Land{}, "code = ?", jumpyValue{}).Error },
+		} {
+			database := Open(t, database.Name)
+			db, recorded := lands(t, database, usualLands, hooks.Model[Land]("land"))
+			require.Panics(t, func() { _ = db.Transaction(write) })
+			for _, conditions := range []any{"a", jumpyValue{}} {
+				_, err := hooks.Exec(db.Model(&Town{}).Where("land = ?", conditions), "UPDATE towns SET land = ? WHERE id = 1", jumpyValue{})
+				require.ErrorIs(t, err, audit.ErrAuditFailed)
+			}
+			require.Zero(t, database.SQL().Stats().InUse)
+			require.NoError(t, db.Model(&Town{ID: 1}).Update("land", "be").Error)
+			require.Equal(t, []string{`1/1 Jo updated town 1 "": land "at" => "be"`}, recorded())
+		}
+	})
 }
