@@ -305,7 +305,7 @@ func (c *capture) settleUpsert() error {
 	}
 	for _, key := range c.found {
 		if !there[key] {
-			return fmt.Errorf("an upsert of table %q met a row that it had not found: either another transaction has just inserted it, then try again, or the database knows it by a unique index on more than columns, then look for the row first", c.table.name)
+			return fmt.Errorf("an upsert of table %q met a row that it had not found: either another transaction has just inserted it, then try the transaction again, or the database knows it by a unique index on more than columns, then look for the row first", c.table.name)
 		}
 	}
 	back := make(map[string]bool, len(c.after))
