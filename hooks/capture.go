@@ -47,6 +47,7 @@ type capture struct {
 	// Of what deletes rows, and of an update of keys:
 	catalogue *catalogue   // nil if no constraint matters
 	followers []*dependent // that an update of keys has
+	itself    bool         // rows of its own table may follow it
 	fallout   []*fallout
 
 	// Of an INSERT:
@@ -280,9 +281,6 @@ func (c *capture) canReturn() bool {
 	if c.asks {
 		return true
 	}
-	if c.kind == updating && c.followsItself() {
-		return false // it would return rows as they are before they follow
-	}
 	if !c.returnsOnExec() {
 		return c.kind == updating && c.plugin.dialect.name == "sqlite" && c.setsKey() && (len(c.before) > 1 || c.computesKey())
 	}
@@ -386,6 +384,9 @@ func (c *capture) finish(ctx context.Context) (err error) {
 	case c.complete:
 		if c.kind == inserting && c.mayConflict() {
 			err = c.settleUpsert()
+		}
+		if c.itself { // it has returned rows as they were before they followed
+			c.after, err = c.selectKeys(ctx, c.after)
 		}
 	case c.keys != nil:
 		if c.after, err = c.selectByKeys(ctx, c.keys); err == nil {

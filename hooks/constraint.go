@@ -355,10 +355,10 @@ func (p *Plugin) deleted(stmt *gorm.Statement, c *catalogue) *table {
 	if t := names.find(elsewhere); t != nil || c == nil || len(c.bystanders) == 0 {
 		return t
 	}
-	if t := c.bystanders[p.dialect.fold(elsewhere)]; t != nil {
+	if t := c.bystanders[p.dialect.fold(names.short(elsewhere))]; t != nil {
 		return t
 	}
-	return c.bystanders[p.dialect.fold(names.of(stmt))]
+	return c.bystanders[p.dialect.fold(names.short(names.of(stmt)))]
 }
 
 // hasDependents reports whether a delete changes other rows than its own.

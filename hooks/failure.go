@@ -50,7 +50,7 @@ func ours(err error) error {
 
 // prevented reports whether a database refuses what a transaction does because of
 // others, or of the way it was begun: a deadlock, a lock that is not given, a
-// snapshot that is too old, a transaction that only reads, a time that is over.
+// snapshot that is too old, a transaction that only reads, a time that is over, a connection that was ended.
 func prevented(err error) bool {
 	if err == nil {
 		return false
@@ -58,7 +58,7 @@ func prevented(err error) bool {
 	var state interface{ SQLState() string }
 	if errors.As(err, &state) {
 		s := state.SQLState()
-		return strings.HasPrefix(s, "40") || s == "55P03" || s == "25006" || s == "57014"
+		return strings.HasPrefix(s, "40") || strings.HasPrefix(s, "08") || s == "55P03" || s == "25006" || s == "57014" || s == "57P01"
 	}
 	text := err.Error()
 	return slices.ContainsFunc(preventions, func(part string) bool { return strings.Contains(text, part) })
@@ -66,7 +66,7 @@ func prevented(err error) bool {
 
 // preventions are how the drivers of MariaDB, MySQL and SQLite say so.
 var preventions = []string{
-	"Error 1020 ", "Error 1205 ", "Error 1213 ", "Error 1317 ", "Error 1792 ", "Error 1969 ", "Error 3024 ", "database is locked", "readonly database",
+	"Error 1020 ", "Error 1205 ", "Error 1213 ", "Error 1317 ", "Error 1792 ", "Error 1969 ", "Error 3024 ", "database is locked", "readonly database", "invalid connection",
 }
 
 // failBefore is fail before a statement has run, with the errors that [ours] tells apart.

@@ -104,8 +104,8 @@ func (r *falloutReader) readReferring(ctx context.Context, f *fallout, l *layout
 	known := f.known(d, l)
 	names, list := make([]string, len(known)), make([]string, len(known))
 	for i, k := range known {
-		names[i] = parentName + "." + l.columns[k].name
-		list[i] = d.selected(&l.columns[k], parentName, false)[0]
+		names[i] = f.parentName() + "." + l.columns[k].name
+		list[i] = d.selected(&l.columns[k], f.parentName(), false)[0]
 	}
 	byKey := make(map[string]*image, len(parents))
 	var values [][]any
@@ -143,7 +143,12 @@ func (r *falloutReader) readReferring(ctx context.Context, f *fallout, l *layout
 
 // parentName is what the table that is referred to is called: the other may be the
 // same.
-const parentName = ourPrefix + "parent"
+func (f *fallout) parentName() string {
+	if name := ourPrefix + "parent"; f.layout.table != name {
+		return name
+	}
+	return ourPrefix + "other"
+}
 
 // known are the columns that tell the parents apart: those that the constraint
 // refers to, if all of them were read with the rows, else the primary key.
@@ -163,7 +168,7 @@ func (f *fallout) known(d dialect, l *layout) []int {
 // stands first, since SQLite compares by its collation then.
 func (f *fallout) join(d dialect, l *layout) string {
 	var b strings.Builder
-	b.WriteString(l.from + " AS " + d.quote(parentName))
+	b.WriteString(l.from + " AS " + d.quote(f.parentName()))
 	if d.name == "mysql" {
 		b.WriteString(" STRAIGHT_JOIN ") // so that no rows are locked but those that refer
 	} else {
@@ -172,7 +177,7 @@ func (f *fallout) join(d dialect, l *layout) string {
 	b.WriteString(f.layout.from)
 	for i, name := range f.columns {
 		b.WriteString([...]string{" ON ", " AND "}[min(i, 1)])
-		b.WriteString(d.quote(parentName+"."+f.refers[i]) + "=" + d.quote(f.layout.table+"."+name) + f.as[i])
+		b.WriteString(d.quote(f.parentName()+"."+f.refers[i]) + "=" + d.quote(f.layout.table+"."+name) + f.as[i])
 	}
 	return b.String()
 }

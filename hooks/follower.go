@@ -3,7 +3,14 @@ package hooks
 import (
 	"cmp"
 	"context"
+	"database/sql/driver"
+	"reflect"
 	"slices"
+	"strconv"
+
+	"gorm.io/gorm/clause"
+
+	"github.com/gormtrail/audit"
 )
 
 // Rows that follow an UPDATE are those that the database gives another key, or
@@ -37,7 +44,45 @@ func (c *capture) readFollowers(ctx context.Context) ([]*fallout, error) {
 	seen := seenRows{}
 	seen.fresh(c.table, "", c.before) // they have events of their own
 	r := &falloutReader{c, seen}
-	return r.readFollowing(ctx, c.table, c.layout, c.before, c.followers, nil)
+	moving := slices.DeleteFunc(slices.Clone(c.before), func(row image) bool { return !c.mayMove(&row) })
+	return r.readFollowing(ctx, c.table, c.layout, moving, c.followers, nil)
+}
+
+// mayMove reports whether a row may get another value of what others refer to: Save
+// assigns all that it has, the same as a rule.
+func (c *capture) mayMove(row *image) bool {
+	return slices.ContainsFunc(c.followers, func(d *dependent) bool {
+		return slices.ContainsFunc(d.refers, func(refers string) bool {
+			name := c.layout.named(refers)
+			at, column := c.layout.find(name), func(a clause.Assignment) bool { return a.Column.Name == name }
+			i := slices.IndexFunc(c.assigned.set, column)
+			if at < 0 || c.assigned.all {
+				return true
+			}
+			return i >= 0 && (row.cells[at].form != audit.FormPlain || !isText(c.assigned.set[i].Value, plain(row.cells[at])))
+		})
+	})
+}
+
+// isText reports whether a value is a text or a number that is written so; false if
+// that is not easily told.
+func isText(value any, text string) bool {
+	if _, converts := value.(driver.Valuer); converts {
+		return false
+	}
+	v := reflect.ValueOf(value)
+	if v.Kind() == reflect.Pointer && !v.IsNil() {
+		v = v.Elem()
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return v.String() == text
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return strconv.FormatInt(v.Int(), 10) == text
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return strconv.FormatUint(v.Uint(), 10) == text
+	}
+	return false
 }
 
 func (r *falloutReader) readFollowing(ctx context.Context, t *table, l *layout, rows []image, by []*dependent, above *fallout) ([]*fallout, error) {
@@ -54,6 +99,7 @@ func (r *falloutReader) readFollowing(ctx context.Context, t *table, l *layout, 
 		if err := r.readReferring(ctx, f, l, rows); err != nil {
 			return nil, err
 		}
+		r.itself = r.itself || d.table == r.table && len(f.rows) > 0
 		f.rows = r.seen.fresh(d.table, "", f.rows)
 		next := slices.DeleteFunc(slices.Clone(r.catalogue.followers[d.table]), func(n *dependent) bool {
 			return !r.plugin.dialect.meet(d.columns, n.refers)
@@ -66,15 +112,6 @@ func (r *falloutReader) readFollowing(ctx context.Context, t *table, l *layout, 
 		}
 	}
 	return found, nil
-}
-
-// followsItself reports whether rows of the statement's own table may follow it.
-func (c *capture) followsItself() bool {
-	var itself func(found []*fallout) bool
-	itself = func(found []*fallout) bool {
-		return slices.ContainsFunc(found, func(f *fallout) bool { return f.table == c.table || itself(f.below) })
-	}
-	return itself(c.fallout)
 }
 
 // addFollowing adds the events of the rows that followed others.
@@ -112,6 +149,10 @@ func (c *capture) pairFollowing(ctx context.Context, f *fallout, parents []pair,
 	if !d.meet(f.layout.keyNames, f.columns) {
 		return pairs, nil
 	}
+	was := make(map[string]bool, len(f.rows))
+	for i := range f.rows {
+		was[f.rows[i].key] = true
+	}
 	moved, origin := map[string]*image{}, map[string]*image{}
 	now := &fallout{dependent: f.dependent, parent: f.parent, layout: f.layout, parents: map[string]*image{}}
 	var after []image
@@ -138,7 +179,7 @@ func (c *capture) pairFollowing(ctx context.Context, f *fallout, parents []pair,
 	arrived := map[string]*image{}
 	for i := range now.rows {
 		row := &now.rows[i]
-		if left[row.key] == nil && now.parents[row.key] != nil {
+		if !was[row.key] && now.parents[row.key] != nil {
 			arrived[name(now.parents[row.key], row)] = row
 			f.parents[row.key] = origin[now.parents[row.key].key] // by which its event is found
 		}

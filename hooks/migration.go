@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -55,9 +56,24 @@ func (p *Plugin) afterMigration(db *gorm.DB) {
 // they and all others see different tables; what was looked up before is forgotten
 // then.
 type migrations struct {
-	open atomic.Int32 // how many there are
-	mu   sync.Mutex   // guards the rest
-	txs  []*sql.Tx
+	open    atomic.Int32 // how many there are, those that are ending among them
+	running atomic.Int32 // how many are not ending
+	mu      sync.Mutex   // guards the rest
+	txs     []migrating
+}
+
+// migrating is one of them.
+type migrating struct {
+	tx   *sql.Tx
+	over time.Time // when it was first seen to end; zero until then
+}
+
+// ending is how long the end of a transaction may take from its beginning on.
+const ending = 5 * time.Second
+
+// of finds a transaction; -1 if tables were not changed in it.
+func (m *migrations) of(tx *sql.Tx) int {
+	return slices.IndexFunc(m.txs, func(t migrating) bool { return t.tx == tx })
 }
 
 // add takes in the transaction that a connection is, if it is one.
@@ -65,9 +81,10 @@ func (m *migrations) add(conn audit.DBTX) {
 	tx := transactionOf(conn)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if tx != nil && !slices.Contains(m.txs, tx) {
-		m.txs = append(m.txs, tx)
+	if tx != nil && m.of(tx) < 0 {
+		m.txs = append(m.txs, migrating{tx: tx})
 		m.open.Store(int32(len(m.txs)))
+		m.running.Add(1)
 	}
 }
 
@@ -78,11 +95,11 @@ func (m *migrations) has(conn audit.DBTX) bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Contains(m.txs, transactionOf(conn))
+	return m.of(transactionOf(conn)) >= 0
 }
 
-// settleMigrations forgets the tables once a transaction that has changed them is
-// over.
+// settleMigrations forgets the tables when a transaction that has changed them ends,
+// and once more when it must be over for the database, too.
 func (p *Plugin) settleMigrations() {
 	m := &p.migrations
 	if m.open.Load() == 0 {
@@ -90,8 +107,15 @@ func (p *Plugin) settleMigrations() {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := len(m.txs)
-	if m.txs = slices.DeleteFunc(m.txs, isOver); len(m.txs) < n {
+	now, settled := time.Now(), false
+	m.txs = slices.DeleteFunc(m.txs, func(t migrating) bool { return !t.over.IsZero() && now.Sub(t.over) > ending })
+	for i := range m.txs {
+		if t := &m.txs[i]; t.over.IsZero() && isOver(t.tx) {
+			t.over, settled = now, true
+			m.running.Add(-1)
+		}
+	}
+	if settled || len(m.txs) < int(m.open.Load()) {
 		p.forgetTables()
 		m.open.Store(int32(len(m.txs))) // behind, since others do not wait if there is none
 	}
@@ -108,8 +132,15 @@ func (p *Plugin) awaitMigrations(db *gorm.DB) error {
 	if p.dialect.name != "postgres" || db.Error != nil || !inTransaction(db.Statement.ConnPool) {
 		return nil // SQLite has waited
 	}
-	tx := connection(db.Statement.ConnPool)
-	_, err := tx.ExecContext(db.Statement.Context, "LOCK TABLE "+p.dialect.quote(p.names.Load().of(db.Statement))+" IN ROW EXCLUSIVE MODE")
+	name := p.names.Load().of(db.Statement)
+	if strings.ContainsFunc(name, func(r rune) bool { return !isWord(r) && r != '.' }) {
+		return nil // whatever it is, it is none that others know
+	}
+	tx, there := connection(db.Statement.ConnPool), false
+	if err := tx.QueryRowContext(db.Statement.Context, "SELECT to_regclass($1) IS NOT NULL", p.dialect.quote(name)).Scan(&there); err != nil || !there {
+		return err
+	}
+	_, err := tx.ExecContext(db.Statement.Context, "LOCK TABLE "+p.dialect.quote(name)+" IN ROW EXCLUSIVE MODE")
 	return err
 }
 

@@ -124,7 +124,7 @@ func (p *Plugin) executions(db *gorm.DB) ([]execution, error) {
 				return nil, err
 			}
 			if t == nil {
-				t = c.bystanders[p.dialect.fold(w.table)]
+				t = c.bystanders[p.dialect.fold(p.names.Load().short(w.table))]
 			}
 			c.reached(t, map[*table]bool{}, func(t *table) { add(t, w, false) })
 		}
@@ -207,24 +207,39 @@ func (p *Plugin) beforeRaw(db *gorm.DB) {
 	}
 }
 
-// controlsItself reports whether one of several statements begins or ends a
-// transaction, or is a PRAGMA, which SQLite passes over within one.
+// controlsItself reports whether one of several statements, or of a block, begins or
+// ends a transaction, or is none for within one: a PRAGMA, VACUUM, SET TRANSACTION.
 func controlsItself(dialect, text string) bool {
 	if !strings.Contains(text, ";") {
 		return false
 	}
 	l := &lexer{dialect: dialect, text: text}
 	var last token
-	begins := true
+	begins, does := true, false
 	for t, ok := l.next(); ok; t, ok = l.next() {
-		if last.is("BEGIN") && !t.is("NOT") || begins && t.isOne([]string{"START", "COMMIT", "ROLLBACK", "PRAGMA"}) {
+		switch {
+		case last.is("BEGIN") && !t.is("NOT"), last.is("SET") && t.is("TRANSACTION"),
+			begins && t.isOne([]string{"START", "COMMIT", "ROLLBACK", "PRAGMA", "VACUUM"}),
+			does && t.kind == otherToken && endsWithin(dialect, t.text):
 			return true
 		}
+		does = does || begins && dialect == "postgres" && t.is("DO")
 		last = token{}
-		if begins {
+		if begins || t.is("SET") {
 			last = t
 		}
 		begins = t.kind == ';'
+	}
+	return false
+}
+
+// endsWithin reports whether the body of DO ends the transaction it runs in.
+func endsWithin(dialect, body string) bool {
+	l := &lexer{dialect: dialect, text: body}
+	for t, ok := l.next(); ok; t, ok = l.next() {
+		if t.isOne([]string{"COMMIT", "ROLLBACK"}) {
+			return true
+		}
 	}
 	return false
 }

@@ -157,7 +157,9 @@ func (t *table) load(ctx context.Context, p *Plugin, tx audit.DBTX) (*layout, er
 	if err != nil {
 		return nil, err
 	}
-	t.layout.Store(l)
+	if p.migrations.running.Load() == 0 { // else others may see another table
+		t.layout.Store(l)
+	}
 	return l, nil
 }
 

@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"maps"
+	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"weak"
 
 	"github.com/google/uuid"
@@ -51,10 +53,12 @@ func transactionOf(conn audit.DBTX) *sql.Tx {
 	return tx
 }
 
-// isOver reports whether a transaction was committed or rolled back. It does so
-// without the database: what is asked for is refused either way, by one of two
-// errors.
+// isOver reports whether the end of a transaction has begun. A transaction does not
+// say so of itself unless it is asked for something, and that may have to wait.
 func isOver(tx *sql.Tx) bool {
+	if f := reflect.ValueOf(tx).Elem().FieldByName("done"); f.IsValid() && f.Type() == reflect.TypeFor[atomic.Bool]() {
+		return (*atomic.Bool)(f.Addr().UnsafePointer()).Load()
+	}
 	return errors.Is(tx.StmtContext(context.Background(), &sql.Stmt{}).Close(), sql.ErrTxDone) //nolint:sqlclosecheck // nothing is prepared
 }
 

@@ -28,28 +28,41 @@ func (c *capture) mayReplace() bool {
 	return insert.Modifier != ""
 }
 
-// checkKeys refuses an upsert that gives another primary key to a row that it meets,
-// unless the new key is that of the row to be inserted, which can be looked for.
+// checkKeys refuses an upsert that may give another primary key to a row that it
+// meets, unless the new key is that of the row to be inserted, which can be looked
+// for.
 func (c *capture) checkKeys() error {
 	on, _ := c.db.Statement.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
 	for _, a := range on.DoUpdates {
 		name := c.layout.named(a.Column.Name)
-		if !slices.Contains(c.table.keys, name) {
+		if !slices.Contains(c.table.keys, name) || c.keepsKey(name, a.Value) {
 			continue
 		}
 		value, _ := a.Value.(clause.Column)
-		same := c.layout.named(value.Name) == name
-		if same && value.Table != "excluded" {
-			continue // to itself, which is how MySQL is told to do nothing
-		}
-		if c.plugin.dialect.name == "postgres" || !same || !c.givesKeys() {
+		inserted := value.Table == "excluded" && c.layout.named(value.Name) == name
+		meets := slices.ContainsFunc(on.Columns, func(met clause.Column) bool { return c.layout.named(met.Name) == name })
+		if !inserted || !meets && (c.plugin.dialect.name == "postgres" || !c.givesKeys()) {
 			return fmt.Errorf("an upsert that assigns the primary key of table %q cannot be recorded; look for the row first, then update or create it", c.table.name)
 		}
 	}
 	return nil
 }
 
-// givesKeys reports whether an INSERT has the keys of all its rows.
+// keepsKey reports whether a key is assigned to itself, which is how MySQL is told
+// to do nothing, or to tell the key.
+func (c *capture) keepsKey(name string, value any) bool {
+	switch v := value.(type) {
+	case clause.Column:
+		return v.Table != "excluded" && c.layout.named(v.Name) == name
+	case clause.Expr:
+		text := strings.ToLower(strings.Join(strings.Fields(unquote.Replace(v.SQL)), ""))
+		return len(v.Vars) == 0 && text == "last_insert_id("+strings.ToLower(name)+")"
+	}
+	return false
+}
+
+// givesKeys reports whether an INSERT has the keys of all its rows, and the database
+// makes none.
 func (c *capture) givesKeys() bool {
 	v, s := c.values(), c.db.Statement.Schema
 	at := places(v, c.table.keys)

@@ -25,7 +25,9 @@ func askValues(args []any) {
 			continue
 		}
 		if p := reflect.ValueOf(v); p.Kind() == reflect.Pointer && p.IsNil() {
-			continue // of which database/sql makes null
+			if p.Type().Elem().Implements(reflect.TypeFor[driver.Valuer]()) {
+				continue // of which database/sql makes null
+			}
 		}
 		_, _ = v.Value() // the statement meets its error
 	}

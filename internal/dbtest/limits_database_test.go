@@ -111,6 +111,25 @@ func TestWhatTheDatabaseDoesByItself(t *testing.T) {
 	})
 }
 
+// TestADefaultWithinAKeyIsToldAsADeletion of the child that has got it.
+func TestADefaultWithinAKeyIsToldAsADeletion(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"sqlite", "postgres"} { // InnoDB has no such rule
+		t.Run(name, func(t *testing.T) {
+			db, recorded := lands(t, Open(t, name), []string{
+				"CREATE TABLE rails (code varchar(9) PRIMARY KEY, name varchar(9))",
+				"CREATE TABLE sections (rail_id varchar(9) DEFAULT 'b' REFERENCES rails (code) ON UPDATE SET DEFAULT, number int, PRIMARY KEY (rail_id, number))",
+				"CREATE TABLE towns (id int PRIMARY KEY, land text)", "INSERT INTO rails VALUES ('a', 'A'), ('b', 'B')", "INSERT INTO sections VALUES ('a', 1)",
+			}, hooks.Model[Rail]("rail"), hooks.Model[Section]("section"))
+			require.NoError(t, db.Model(&Rail{Code: "a"}).Update("code", "c").Error)
+			require.Equal(t, []string{
+				`1/1 Jo updated rail a "": code "a" => "c"`, `2/1 System for Jo deleted section a/1 "" because of 1: rail_id "a" => -; number 1 => -`,
+			}, recorded())
+			require.NoError(t, db.Take(&Section{}, "rail_id = 'b' AND number = 1").Error)
+		})
+	}
+}
+
 // TestCascadesInOtherDatabasesAreNotSeen asks MariaDB for what lies in two
 // databases, and SQLite for what lies in one that is attached.
 func TestCascadesInOtherDatabasesAreNotSeen(t *testing.T) {

@@ -238,6 +238,46 @@ func TestAnUpsertThatAssignsAPrimaryKey(t *testing.T) {
 	})
 }
 
+// Owned and its line have keys that refer to their owner's.
+type (
+	Owner struct {
+		ID    int         `gorm:"primaryKey;autoIncrement:false"`
+		Owned *Owned      `gorm:"foreignKey:OwnerID"`
+		Lines []OwnedLine `gorm:"foreignKey:OwnerID"`
+	}
+	Owned struct {
+		OwnerID int `gorm:"primaryKey;autoIncrement:false"`
+		Bio     string
+	}
+	OwnedLine struct {
+		OwnerID int `gorm:"primaryKey;autoIncrement:false"`
+		No      int `gorm:"primaryKey;autoIncrement:false"`
+	}
+)
+
+// TestAnUpsertMayAssignTheKeyByWhichItMeetsARow as GORM does for associations.
+func TestAnUpsertMayAssignTheKeyByWhichItMeetsARow(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		require.NoError(t, openGorm(t, database).AutoMigrate(&Owner{}, &Owned{}, &OwnedLine{}, &Jot{}))
+		recorded := recorder(t, database, hooks.Model[Owner]("owner"), hooks.Model[Owned]("owned"), hooks.Model[OwnedLine]("line"), hooks.Model[Jot]("jot"))
+		on := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"id", "text"})}
+		require.Equal(t, []string{
+			`1/1 Jo created owner 1 "": id - => 1`, `2/1 Jo created owned 1 "": owner_id - => 1; bio - => "b"`, `3/1 Jo created line 1/1 "": owner_id - => 1; no - => 1`,
+			`4/2 Jo created line 1/2 "": owner_id - => 1; no - => 2`,
+			`5/3 Jo created jot 1 "t": id - => 1; code - => "a"; text - => "t"; user_id - => 1; kind - => "std"`,
+			`6/4 Jo updated jot 1 "u": text "t" => "u"`,
+		}, recorded(func(db *gorm.DB) error {
+			return errors.Join(
+				db.Create(&Owner{ID: 1, Owned: &Owned{Bio: "b"}, Lines: []OwnedLine{{No: 1}}}).Error,
+				db.Model(&Owner{ID: 1}).Association("Lines").Append(&OwnedLine{No: 2}),
+				db.Create(&Jot{ID: 1, Code: "a", Text: "t", UserID: 1, Kind: "std"}).Error,
+				db.Clauses(on).Create(&Jot{ID: 1, Code: "a", Text: "u", UserID: 1, Kind: "std"}).Error,
+			)
+		}))
+	})
+}
+
 // requireBlocks waits until somebody waits for the transaction of tx.
 func requireBlocks(t *testing.T, tx, others *gorm.DB) {
 	t.Helper()

@@ -193,6 +193,12 @@ type jumpyValue struct{}
 // Value implements driver.Valuer.
 func (jumpyValue) Value() (driver.Value, error) { panic("in a Valuer") }
 
+// jumpyPointer panics if it is nil, which database/sql asks it all the same.
+type jumpyPointer struct{ text string }
+
+// Value implements driver.Valuer.
+func (p *jumpyPointer) Value() (driver.Value, error) { return p.text, nil }
+
 // TestAPanicOfAValueComesBack though database/sql would wait for itself when the
 // transaction of a query that has panicked is rolled back.
 func TestAPanicOfAValueComesBack(t *testing.T) {
@@ -204,6 +210,7 @@ func TestAPanicOfAValueComesBack(t *testing.T) {
 				return db.Model(&Town{}).Create(map[string]any{"id": 9, "land": jumpyValue{}}).Error
 			},
 			func(db *gorm.DB) error { return db.Where("land = ?", jumpyValue{}).Delete(&Town{}).Error },
+			func(db *gorm.DB) error { return db.Model(&Town{ID: 1}).Update("land", (*jumpyPointer)(nil)).Error },
 			func(db *gorm.DB) error { return db.Delete(&Land{}, "code = ?", jumpyValue{}).Error },
 		} {
 			database := Open(t, database.Name)

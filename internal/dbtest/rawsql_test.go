@@ -125,12 +125,15 @@ var rawWrites = []struct {
 // TestRawSQLMayControlItsTransactionItself where the plugin would open one.
 func TestRawSQLMayControlItsTransactionItself(t *testing.T) {
 	t.Parallel()
-	for name, text := range map[string]string{
-		"sqlite":   "PRAGMA foreign_keys=0; BEGIN; UPDATE vaults SET name = 'n'; COMMIT; PRAGMA foreign_keys=1",
-		"postgres": "BEGIN; UPDATE vaults SET name = 'n'; COMMIT",
+	for text, database := range map[string]string{
+		"PRAGMA foreign_keys=0; BEGIN; UPDATE vaults SET name = 'n'; COMMIT; PRAGMA foreign_keys=1":        "sqlite",
+		"UPDATE vaults SET name = 'n'; VACUUM":                                                             "sqlite",
+		"BEGIN; UPDATE vaults SET name = 'n'; COMMIT":                                                      "postgres",
+		"DO $$BEGIN UPDATE vaults SET name = 'n'; COMMIT; END$$":                                           "postgres",
+		"BEGIN NOT ATOMIC SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; UPDATE vaults SET name = 'n'; END": "mysql",
 	} {
-		t.Run(name, func(t *testing.T) {
-			database := Open(t, name)
+		t.Run(text, func(t *testing.T) {
+			database := Open(t, database)
 			o := withPolicy(t, database, storeInDatabase, hooks.RecordRaw)
 			require.Equal(t, []string{`1/1 Jo executed vault * "": statement - => "update"; table - => "vaults"`}, o.told(t, func(db *gorm.DB) error {
 				return db.Exec(text).Error

@@ -164,3 +164,38 @@ func TestRowsGoWithAParentThatIsReplaced(t *testing.T) {
 		`2/2 System for Jo deleted town 1 "": id 1 => -; land "at" => -`,
 	}, recorded())
 }
+
+// TestParentsAreKnownByAllTheirNames deletes from a table that is not recorded.
+func TestParentsAreKnownByAllTheirNames(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		home := map[string]string{"sqlite": "main", "postgres": database.Namespace, "mysql": database.Namespace}[database.Name]
+		db, recorded := lands(t, database, usualLands)
+		require.NoError(t, db.Table(home+".lands").Where("code = 'at'").Delete(nil).Error)
+		require.NoError(t, db.Exec("DELETE FROM "+home+".lands WHERE code = 'be'").Error)
+		require.Equal(t, []string{
+			`1/1 System for Jo deleted town 1 "": id 1 => -; land "at" => -`,
+			`2/2 Jo executed town * "": statement - => "delete"; table - => "` + home + `.lands"`,
+		}, recorded())
+	})
+}
+
+// AuditParent has a name that a statement of the plugin's gives to another.
+type AuditParent struct {
+	ID   int    `gorm:"primaryKey;autoIncrement:false"`
+	Land string `gorm:"size:9"`
+}
+
+func TestAChildMayHaveTheNameOfTheParentInAStatement(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		db, recorded := lands(t, database, []string{
+			usualLands[0], "CREATE TABLE audit_parents (id int PRIMARY KEY, land varchar(9), FOREIGN KEY (land) REFERENCES lands (code) ON DELETE CASCADE)",
+			"CREATE TABLE audit_parent (id int PRIMARY KEY, land varchar(9), FOREIGN KEY (land) REFERENCES lands (code) ON DELETE CASCADE)",
+			usualLands[2], "INSERT INTO audit_parent VALUES (1, 'at')",
+		}, hooks.Model[AuditParent]("stray"))
+		require.NoError(t, db.Table("audit_parent").Where("id = 0").Delete(&AuditParent{}).Error)
+		require.NoError(t, db.Delete(&Land{Code: "at"}).Error)
+		require.Equal(t, []string{`1/1 System for Jo deleted stray 1 "": id 1 => -; land "at" => -`}, recorded())
+	})
+}
