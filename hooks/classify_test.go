@@ -119,7 +119,7 @@ func TestTablesThatSQLWritesToAreFoundByItsWords(t *testing.T) {
 func FuzzWritesOf(f *testing.F) {
 	for _, s := range []string{
 		"SELECT 1", "WITH x AS (DELETE FROM a) UPDATE b SET c = 'd'", "/*! UPDATE t */", "$a$ ; $a$", "CREATE TRIGGER BEGIN END", "UPDATE a, (b JOIN c) SET a.x = 1, d",
-		"DELETE a.* FROM b a USING", "INSERT 'a''b\\", "EXPLAIN (ANALYZE) TRUNCATE a.b.c, d", "COPY a (b) FROM", "LOAD INTO TABLE", "[", "E'", "1a.2b", `U&"\0061" UESCAPE '!'`, "DO $$ BEGIN UPDATE t", "IF a THEN UPDATE b", "CREATE TABLE a AS WITH", `U&"\0`,
+		"DELETE a.* FROM b a USING", "INSERT 'a''b\\", "EXPLAIN (ANALYZE) TRUNCATE a.b.c, d", "COPY a (b) FROM", "LOAD INTO TABLE", "[", "E'", "1a.2b", `U&"\0061" UESCAPE '!'`, "DO $$ BEGIN UPDATE t", "IF a THEN UPDATE b", "CREATE TABLE a AS WITH", `U&"\0`, `U&""UESCAPE'`,
 	} {
 		f.Add(s)
 	}

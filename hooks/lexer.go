@@ -163,6 +163,9 @@ func (l *lexer) unicode() string {
 			mark = l.quoted('\'', false)
 		}
 	}
+	if mark == "" {
+		return text // which the database refuses
+	}
 	parts := strings.Split(text, mark)
 	var b strings.Builder
 	b.WriteString(parts[0])
