@@ -54,11 +54,8 @@ func (r *falloutReader) read(ctx context.Context, t *table, l *layout, rows []im
 	var found []*fallout
 	for _, d := range r.catalogue.dependents[t] {
 		f := &fallout{dependent: d, parent: t, above: above, parents: map[string]*image{}}
-		var err error
-		if f.layout, err = d.table.load(ctx, r.plugin, r.tx); err != nil {
-			return nil, err
-		}
-		if err := r.readReferring(ctx, f, l, rows); err != nil {
+		err := r.readReferring(ctx, f, l, rows)
+		if err != nil {
 			return nil, err
 		}
 		if d.removes {
@@ -99,7 +96,10 @@ func (s seenRows) fresh(t *table, purpose string, rows []image) []image {
 // readReferring reads, and locks, the rows that refer to others. The database is
 // asked for both together, since it may compare two keys otherwise than by what
 // they look like: in other letters, with spaces behind them, as numbers.
-func (r *falloutReader) readReferring(ctx context.Context, f *fallout, l *layout, parents []image) error {
+func (r *falloutReader) readReferring(ctx context.Context, f *fallout, l *layout, parents []image) (err error) {
+	if f.layout, err = f.table.load(ctx, r.plugin, r.tx); err != nil {
+		return err
+	}
 	d := r.plugin.dialect
 	known := f.known(d, l)
 	names, list := make([]string, len(known)), make([]string, len(known))

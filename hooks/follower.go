@@ -92,11 +92,8 @@ func (r *falloutReader) readFollowing(ctx context.Context, t *table, l *layout, 
 	var found []*fallout
 	for _, d := range by {
 		f := &fallout{dependent: d, parent: t, above: above, parents: map[string]*image{}}
-		var err error
-		if f.layout, err = d.table.load(ctx, r.plugin, r.tx); err != nil {
-			return nil, err
-		}
-		if err := r.readReferring(ctx, f, l, rows); err != nil {
+		err := r.readReferring(ctx, f, l, rows)
+		if err != nil {
 			return nil, err
 		}
 		r.itself = r.itself || d.table == r.table && len(f.rows) > 0
@@ -154,7 +151,7 @@ func (c *capture) pairFollowing(ctx context.Context, f *fallout, parents []pair,
 		was[f.rows[i].key] = true
 	}
 	moved, origin := map[string]*image{}, map[string]*image{}
-	now := &fallout{dependent: f.dependent, parent: f.parent, layout: f.layout, parents: map[string]*image{}}
+	now := &fallout{dependent: f.dependent, parent: f.parent, parents: map[string]*image{}}
 	var after []image
 	for _, p := range parents {
 		if p.after != nil {
