@@ -56,10 +56,11 @@ type capture struct {
 	keys      [][]any         // of the rows that it has returned, if they are to be read again
 
 	// Of an upsert:
-	sets      [][]string // of columns on which it may hit a row
-	versioned bool       // see layout.isVersioned
-	existed   bool       // whether the row at hand was there before
-	found     []string   // keys of those that were
+	sets       [][]string // of columns on which it may hit a row
+	meetsByKey bool       // or is to be refused; see checkMet
+	versioned  bool       // see layout.isVersioned
+	existed    bool       // whether the row at hand was there before
+	found      []string   // keys of those that were
 }
 
 type statementKind uint8
@@ -208,6 +209,9 @@ func (c *capture) prepare(ctx context.Context, text string, args []any) (err err
 			}
 			if c.versioned, err = c.layout.isVersioned(ctx, c.tx); err == nil {
 				c.before, err = c.selectConflicting(ctx)
+			}
+			if err == nil && c.meetsByKey && len(c.before) > 0 {
+				err = c.checkMet(ctx)
 			}
 			if err == nil && c.mayReplace() && len(c.before) > 0 {
 				err = c.readReplaced(ctx)

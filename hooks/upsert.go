@@ -28,6 +28,11 @@ func (c *capture) mayReplace() bool {
 	return insert.Modifier != ""
 }
 
+// errAssignsKey is that of an upsert that may give a row another primary key.
+func errAssignsKey(table string) error {
+	return fmt.Errorf("an upsert that assigns the primary key of table %q cannot be recorded; look for the row first, then update or create it", table)
+}
+
 // checkKeys refuses an upsert that may give another primary key to a row that it
 // meets, unless the new key is that of the row to be inserted, which can be looked
 // for.
@@ -42,10 +47,22 @@ func (c *capture) checkKeys() error {
 		inserted := value.Table == "excluded" && c.layout.named(value.Name) == name
 		meets := slices.ContainsFunc(on.Columns, func(met clause.Column) bool { return c.layout.named(met.Name) == name })
 		if !inserted || !meets && (c.plugin.dialect.name == "postgres" || !c.givesKeys()) {
-			return fmt.Errorf("an upsert that assigns the primary key of table %q cannot be recorded; look for the row first, then update or create it", c.table.name)
+			return errAssignsKey(c.table.name)
 		}
+		c.meetsByKey = c.plugin.dialect.name == "mysql" && !c.givesKeys()
 	}
 	return nil
+}
+
+// checkMet refuses an upsert of MySQL that assigns the primary key which it says it
+// meets its rows by, and met one by another unique index: MySQL does not mind what
+// an upsert says of that.
+func (c *capture) checkMet(ctx context.Context) error {
+	byKey, err := c.selectByValues(ctx, c.sets[:1], c.plugin.dialect.lock)
+	if err == nil && len(byKey) < len(c.before) {
+		err = errAssignsKey(c.table.name)
+	}
+	return err
 }
 
 // keepsKey reports whether a key is assigned to itself, which is how MySQL is told
