@@ -132,8 +132,11 @@ func (d dialect) selected(c *column, table string, assigned bool) []string {
 	if table != "" {
 		v = d.quote(table) + "." + v
 	}
-	if d.name == "mysql" && c.typeName == "FLOAT" {
+	switch {
+	case d.name == "mysql" && c.typeName == "FLOAT":
 		v += "+0e0" // a double: as text it has all its digits, and not only six
+	case d.name == "sqlite" && c.key && (c.kind == kindTime || c.kind == kindDay):
+		v = "+" + v // as it is kept: the driver would make a time of it, and of that another text
 	}
 	if !c.wide {
 		return []string{v}

@@ -3,6 +3,7 @@ package hooks
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"slices"
 	"strings"
 
@@ -171,6 +172,10 @@ func (l *layout) keyArg(column int, src any, json string) any {
 		return src
 	case l.columns[column].kind == kindBytes, l.dialect.name == "sqlite":
 		return bytes.Clone(b)
+	case l.columns[column].typeName == "BIT" && n <= 8: // MariaDB compares it as a number
+		var number [8]byte
+		copy(number[8-n:], b)
+		return binary.BigEndian.Uint64(number[:])
 	case len(json) == n+2 && json[1:n+1] == string(b):
 		return json[1 : n+1]
 	}

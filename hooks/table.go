@@ -349,6 +349,8 @@ func (d dialect) kindOf(f *schema.Field, typeName string) kind {
 	switch {
 	case d.name == "sqlite" && typeName == "DATE":
 		return kindDay // it keeps a time all the same
+	case d.name == "sqlite" && (typeName == "DATETIME" || typeName == "TIMESTAMP"):
+		return kindTime // and its driver reads one, whatever the model has
 	case d.name == "mysql" && typeName == "FLOAT":
 		return kindFloat32 // of eight bytes everywhere else
 	}

@@ -46,6 +46,11 @@ func TestWhatTheDatabaseDoesByItself(t *testing.T) {
 			return errors.Join(db.Delete(&Land{Code: "be"}).Error, besides(db).Exec(joins(db.Name())).Error,
 				besides(db).Exec("UPDATE towns SET land = 'at' WHERE id = 1").Error, db.Delete(&Land{Code: "at"}).Error)
 		}, []string{removed("be"), `2/2 Jo deleted land at "": code "at" => -`}, gone},
+		{"an enum whose words the child has others for", "mysql", []string{
+			"CREATE TABLE lands (code enum('at','be','ch') PRIMARY KEY)",
+			"CREATE TABLE towns (id int PRIMARY KEY, land enum('x','y','z'), FOREIGN KEY (land) REFERENCES lands (code) ON DELETE CASCADE)",
+			usualLands[2], "INSERT INTO towns VALUES (1, 'x'), (2, 'y')",
+		}, func(db *gorm.DB) error { return db.Delete(&Land{Code: "at"}).Error }, []string{removed("at")}, gone},
 		{"REPLACE on SQLite, of which both tables tell", "sqlite", nil, inSQL("REPLACE INTO lands VALUES ('at')"), []string{
 			`1/1 Jo executed land * "": statement - => "replace"; table - => "lands"; rows - => 1`, `2/1 Jo executed town * "": statement - => "replace"; table - => "lands"`,
 		}, gone},

@@ -125,13 +125,7 @@ var rawWrites = []struct {
 // TestRawSQLMayControlItsTransactionItself where the plugin would open one.
 func TestRawSQLMayControlItsTransactionItself(t *testing.T) {
 	t.Parallel()
-	for text, database := range map[string]string{
-		"PRAGMA foreign_keys=0; BEGIN; UPDATE vaults SET name = 'n'; COMMIT; PRAGMA foreign_keys=1":        "sqlite",
-		"UPDATE vaults SET name = 'n'; VACUUM":                                                             "sqlite",
-		"BEGIN; UPDATE vaults SET name = 'n'; COMMIT":                                                      "postgres",
-		"DO $$BEGIN UPDATE vaults SET name = 'n'; COMMIT; END$$":                                           "postgres",
-		"BEGIN NOT ATOMIC SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; UPDATE vaults SET name = 'n'; END": "mysql",
-	} {
+	for text, database := range controlsItself {
 		t.Run(text, func(t *testing.T) {
 			database := Open(t, database)
 			o := withPolicy(t, database, storeInDatabase, hooks.RecordRaw)
@@ -139,9 +133,50 @@ func TestRawSQLMayControlItsTransactionItself(t *testing.T) {
 				return db.Exec(text).Error
 			}))
 			require.Zero(t, database.SQL().Stats().InUse)
-			var changed int64
-			require.NoError(t, o.raw.Model(&Vault{}).Where("name = 'n'").Count(&changed).Error)
-			require.EqualValues(t, 2, changed)
+			requireRenamedVaults(t, o)
+		})
+	}
+}
+
+// controlsItself is raw SQL that begins or ends a transaction, or is not for within
+// one, and the database that runs it.
+var controlsItself = map[string]string{
+	"PRAGMA foreign_keys=0; BEGIN; UPDATE vaults SET name = 'n'; COMMIT; PRAGMA foreign_keys=1":        "sqlite",
+	"UPDATE vaults SET name = 'n'; VACUUM":                                                             "sqlite",
+	"BEGIN; UPDATE vaults SET name = 'n'; COMMIT":                                                      "postgres",
+	"DO $$BEGIN UPDATE vaults SET name = 'n'; COMMIT; END$$":                                           "postgres",
+	"BEGIN NOT ATOMIC SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; UPDATE vaults SET name = 'n'; END": "mysql",
+}
+
+func requireRenamedVaults(t *testing.T, o *office) {
+	t.Helper()
+	var changed int64
+	require.NoError(t, o.raw.Model(&Vault{}).Where("name = 'n'").Count(&changed).Error)
+	require.EqualValues(t, 2, changed)
+}
+
+// TestRawSQLThatControlsItsTransactionMayLoseItsEvent to a crash, here that of the
+// log, or to an error in a later statement.
+func TestRawSQLThatControlsItsTransactionMayLoseItsEvent(t *testing.T) {
+	t.Parallel()
+	for text, database := range controlsItself {
+		t.Run(text, func(t *testing.T) {
+			database := Open(t, database)
+			o := withPolicy(t, database, storeInDatabase, hooks.RecordRaw)
+			require.NoError(t, o.raw.Exec("ALTER TABLE audit_events RENAME TO lost_events").Error)
+			require.ErrorIs(t, o.db.WithContext(o.ctx).Exec(text).Error, audit.ErrAuditFailed)
+			require.NoError(t, o.raw.Exec("ALTER TABLE lost_events RENAME TO audit_events").Error)
+			require.Empty(t, eventsSince(t, o.store, "w1", o.clock.Now()))
+			requireRenamedVaults(t, o)
+			require.Zero(t, database.SQL().Stats().InUse)
+			if database.Name == "mysql" || strings.HasPrefix(text, "DO") {
+				return // it is one statement
+			}
+			require.Empty(t, o.told(t, func(db *gorm.DB) error {
+				require.ErrorContains(t, db.Exec(text+"; DELETE FROM nowhere").Error, "nowhere")
+				return nil
+			}))
+			requireRenamedVaults(t, o)
 		})
 	}
 }

@@ -2,6 +2,7 @@ package dbtest
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -93,6 +94,53 @@ func TestRowsThatReferInOtherWordsGoWithTheirParents(t *testing.T) {
 			require.NoError(t, db.Model(&Town{}).Pluck("id", &left).Error)
 			require.Equal(t, []int{3}, left)
 			require.Equal(t, want, recorded())
+		})
+	}
+}
+
+// TestKeysOfRareTypesAreBoundAsTheyAreKept has records be found again by keys that
+// a driver reads as something else than it takes for them.
+func TestKeysOfRareTypesAreBoundAsTheyAreKept(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		database, columnType, key string
+		other                     any
+		told, changed             string
+	}{
+		{"mysql", "bit(8)", "65", 66, `"A"`, `"B"`},
+		{"mysql", "bit(64)", "0x4142434445464748", 0x4142434445464749, `"ABCDEFGH"`, `"ABCDEFGI"`},
+		{"mysql", "enum('a','b')", "'a'", "b", `"a"`, `"b"`},
+		{"mysql", "set('a','b')", "'a,b'", "b", `"a,b"`, `"b"`},
+		{"mysql", "decimal(9,3)", "1.5", "2", `"1.500"`, `"2.000"`},
+		{"mysql", "datetime(3)", "'2024-01-02 03:04:05.1'", "2025-01-02 03:04:05.120", `"2024-01-02T03:04:05.1Z"`, `"2025-01-02T03:04:05.12Z"`},
+		{"sqlite", "datetime", "'2024-01-02 03:04:05'", "2024-01-02T03:04", `"2024-01-02T03:04:05Z"`, `"2024-01-02T03:04:00Z"`},
+		{"sqlite", "timestamp", "'2024-01-02T03:04:05Z'", "2025-01-02 03:04:05.120+01:00", `"2024-01-02T03:04:05Z"`, `"2025-01-02T02:04:05.12Z"`},
+		{"sqlite", "date", "'2024-01-02'", "2024-01-02 03:04:05", `"2024-01-02"`, `"2024-01-02T03:04:05Z"`},
+		{"sqlite", "datetime", "1704164645", 1704164645.5, "1704164645", "1704164645.5"},
+		{"postgres", "bit(8)", "B'01000001'", "01000010", `"01000001"`, `"01000010"`},
+		{"postgres", "interval", "'1 day'", "2 days", `"1 day"`, `"2 days"`},
+		{"postgres", "numeric", "1.50", "2", `"1.50"`, `"2"`},
+		{"postgres", "timestamptz", "'2024-01-02 03:04:05.123456+01'", "infinity", `"2024-01-02T02:04:05.123456Z"`, `"infinity"`},
+	} {
+		t.Run(c.database+" "+c.columnType+" "+c.key, func(t *testing.T) {
+			t.Parallel()
+			db, recorded := lands(t, Open(t, c.database), []string{
+				"CREATE TABLE lands (code " + c.columnType + " PRIMARY KEY, size int)",
+				"CREATE TABLE towns (id int PRIMARY KEY, land " + c.columnType + ", FOREIGN KEY (land) REFERENCES lands (code) ON DELETE CASCADE ON UPDATE CASCADE)",
+				"INSERT INTO lands VALUES (" + c.key + ", 1)", "INSERT INTO towns VALUES (1, " + c.key + ")",
+			}, hooks.Model[Land]("land"))
+			table := func() *gorm.DB { return db.Table("lands") }
+			require.NoError(t, table().Where("code = "+c.key).Update("size", 2).Error)
+			require.NoError(t, table().Where("code = "+c.key).Update("code", c.other).Error)
+			require.NoError(t, table().Where("code = ?", c.other).Delete(nil).Error)
+			was, is := strings.Trim(c.told, `"`), strings.Trim(c.changed, `"`)
+			require.Equal(t, []string{
+				`1/1 Jo updated land ` + was + ` "": size 1 => 2`,
+				`2/2 Jo updated land ` + was + ` "": code ` + c.told + ` => ` + c.changed,
+				`3/2 System for Jo updated town 1 "" because of 2: land ` + c.told + ` => ` + c.changed,
+				`4/3 Jo deleted land ` + is + ` "": code ` + c.changed + ` => -; size 2 => -`,
+				`5/3 System for Jo deleted town 1 "" because of 4: id 1 => -; land ` + c.changed + ` => -`,
+			}, recorded())
 		})
 	}
 }
