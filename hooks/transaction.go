@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"weak"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -159,17 +158,18 @@ func (p *Plugin) undone(ctx context.Context, tx audit.DBTX) bool {
 	return false
 }
 
-// changeSets remembers the change set of each transaction for as long as the
-// transaction is in memory. Those that are gone are swept out together once they
-// may be half of all: a cleanup for each would cost more than the rest of an event.
+// changeSets remembers the change set of each transaction until it is over. Those
+// that are over are swept out together once they may be half of all. Until then they
+// stay in memory, which is cheaper than weak pointers: these cost as much as the
+// rest of an event.
 type changeSets struct {
 	mu    sync.Mutex
-	byTx  map[weak.Pointer[sql.Tx]]uuid.UUID
+	byTx  map[*sql.Tx]uuid.UUID
 	limit int // of those that are remembered before the next sweep
 }
 
 // minSwept is how many are remembered before the first sweep.
-const minSwept = 256
+const minSwept = 16
 
 // of returns the change set of a transaction; first becomes it if there is none
 // yet. What is no transaction of database/sql has none to share.
@@ -178,24 +178,27 @@ func (s *changeSets) of(conn audit.DBTX, first uuid.UUID) uuid.UUID {
 	if tx == nil {
 		return first
 	}
-	key := weak.Make(tx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if set, known := s.byTx[key]; known {
+	if set, known := s.byTx[tx]; known {
 		return set
 	}
 	if len(s.byTx) >= s.limit {
 		s.sweep()
 	}
-	s.byTx[key] = first
+	s.byTx[tx] = first
 	return first
 }
 
-// sweep leaves out the transactions that are gone, and the room they took.
+// sweep leaves out the transactions that are over, and the room they took if it is
+// much.
 func (s *changeSets) sweep() {
-	maps.DeleteFunc(s.byTx, func(tx weak.Pointer[sql.Tx], _ uuid.UUID) bool { return tx.Value() == nil })
-	s.limit = max(minSwept, 2*len(s.byTx))
-	living := make(map[weak.Pointer[sql.Tx]]uuid.UUID, s.limit)
-	maps.Copy(living, s.byTx)
-	s.byTx = living
+	maps.DeleteFunc(s.byTx, func(tx *sql.Tx, _ uuid.UUID) bool { return isOver(tx) })
+	limit := max(minSwept, 2*len(s.byTx))
+	if s.byTx == nil || limit < s.limit {
+		living := make(map[*sql.Tx]uuid.UUID, limit)
+		maps.Copy(living, s.byTx)
+		s.byTx = living
+	}
+	s.limit = limit
 }

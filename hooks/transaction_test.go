@@ -1,44 +1,94 @@
 package hooks
 
 import (
+	"context"
 	"database/sql"
-	"runtime"
+	"database/sql/driver"
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
 )
 
-func TestChangeSetsKeepOneForEachTransaction(t *testing.T) {
-	var sets changeSets
-	txs := make([]*sql.Tx, 3*minSwept)
-	ids := make([]uuid.UUID, len(txs))
-	for i := range txs {
-		txs[i], ids[i] = new(sql.Tx), uuid.New()
-		if got := sets.of(txs[i], ids[i]); got != ids[i] {
-			t.Fatalf("the first change set of transaction %d is %s, want the given %s", i, got, ids[i])
-		}
-	}
-	for i, tx := range txs {
-		if got := sets.of(tx, uuid.New()); got != ids[i] {
-			t.Errorf("the change set of transaction %d became %s, want %s", i, got, ids[i])
-		}
+// emptyDatabase has transactions, and nothing that could be done in them.
+type emptyDatabase struct{}
+
+func (d emptyDatabase) Connect(context.Context) (driver.Conn, error) { return d, nil }
+
+func (emptyDatabase) Driver() driver.Driver { return nil }
+
+func (d emptyDatabase) Prepare(string) (driver.Stmt, error) { return nil, driver.ErrSkip }
+
+func (emptyDatabase) Close() error { return nil }
+
+func (d emptyDatabase) Begin() (driver.Tx, error) { return d, nil }
+
+func (emptyDatabase) Commit() error { return nil }
+
+func (emptyDatabase) Rollback() error { return nil }
+
+// begunTransactions are transactions of such a database, one after the other.
+func begunTransactions(t testing.TB) func() *sql.Tx {
+	pool := sql.OpenDB(emptyDatabase{})
+	t.Cleanup(func() { _ = pool.Close() })
+	return func() *sql.Tx {
+		tx, err := pool.Begin()
+		require.NoError(t, err)
+		return tx
 	}
 }
 
-func TestChangeSetsForgetTransactionsThatAreGone(t *testing.T) {
+func TestATransactionIsOverOnceItsEndHasBegun(t *testing.T) {
+	begin := begunTransactions(t)
+	committed, rolledBack := begin(), begin()
+	require.False(t, isOver(committed))
+	require.False(t, isOver(rolledBack))
+	require.NoError(t, committed.Commit())
+	require.NoError(t, rolledBack.Rollback())
+	require.True(t, isOver(committed))
+	require.True(t, isOver(rolledBack))
+}
+
+func TestChangeSetsKeepOneForEachTransaction(t *testing.T) {
 	var sets changeSets
-	kept := new(sql.Tx)
+	begin := begunTransactions(t)
+	txs := make([]*sql.Tx, 10*minSwept)
+	ids := make([]uuid.UUID, len(txs))
+	for i := range txs {
+		txs[i], ids[i] = begin(), uuid.New()
+		require.Equal(t, ids[i], sets.of(txs[i], ids[i]))
+	}
+	for i, tx := range txs {
+		require.Equal(t, ids[i], sets.of(tx, uuid.New()))
+	}
+}
+
+func TestChangeSetsForgetTransactionsThatAreOver(t *testing.T) {
+	var sets changeSets
+	begin := begunTransactions(t)
+	kept := begin()
 	want := sets.of(kept, uuid.New())
-	for range 10 {
-		for range minSwept {
-			sets.of(new(sql.Tx), uuid.New())
-		}
-		runtime.GC()
+	for i := range 10 * minSwept {
+		tx := begin()
+		sets.of(tx, uuid.New())
+		require.LessOrEqual(t, len(sets.byTx), minSwept, i)
+		require.NoError(t, tx.Commit())
 	}
-	if n := len(sets.byTx); n > 3*minSwept {
-		t.Errorf("%d change sets are remembered of one transaction that lives", n)
+	require.Equal(t, want, sets.of(kept, uuid.New()))
+
+	many := make([]*sql.Tx, 100*minSwept)
+	for i := range many {
+		many[i] = begin()
+		sets.of(many[i], uuid.New())
 	}
-	if got := sets.of(kept, uuid.New()); got != want {
-		t.Errorf("the change set of the transaction that lives became %s, want %s", got, want)
+	for _, tx := range many {
+		require.NoError(t, tx.Rollback())
 	}
+	for range 300 * minSwept {
+		tx := begin()
+		sets.of(tx, uuid.New())
+		require.NoError(t, tx.Commit())
+	}
+	require.LessOrEqual(t, len(sets.byTx), minSwept)
+	require.Equal(t, want, sets.of(kept, uuid.New()))
 }
