@@ -47,7 +47,7 @@ type capture struct {
 	// Of what deletes rows, and of an update of keys:
 	catalogue *catalogue   // nil if no constraint matters
 	followers []*dependent // that an update of keys has
-	itself    bool         // rows of its own table may follow it
+	itself    bool         // rows of its own table may go with it, or follow it
 	fallout   []*fallout
 
 	// Of an INSERT:
@@ -222,7 +222,7 @@ func (c *capture) prepare(ctx context.Context, text string, args []any) (err err
 		if c.before, err = c.readMatching(ctx, text, args); err != nil {
 			return err
 		}
-		c.fallout, err = c.readFollowers(ctx)
+		c.fallout, err = c.readFollowers(ctx, c.before)
 		err = ours(err)
 	case deleting:
 		if c.returnsOnExec() && !c.hasDependents() && !c.wantsRows() {
@@ -232,7 +232,7 @@ func (c *capture) prepare(ctx context.Context, text string, args []any) (err err
 			return err
 		}
 		c.read = true
-		c.fallout, err = c.readFallout(ctx, c.table, c.layout, c.before, seenRows{})
+		c.fallout, err = c.readFallout(ctx, c.before)
 		err = ours(err)
 	}
 	return err
@@ -295,7 +295,7 @@ func (c *capture) canReturn() bool {
 		return (!c.mayConflict() || c.tellsExisting()) && (s == nil && c.plugin.dialect.name == "postgres" ||
 			s != nil && (s.PrioritizedPrimaryField == nil || !s.PrioritizedPrimaryField.HasDefaultValue))
 	case deleting:
-		return len(c.fallout) == 0
+		return len(c.fallout) == 0 && !c.itself // MariaDB returns no row that a constraint has removed before its turn
 	}
 	return true
 }
@@ -446,8 +446,14 @@ func (c *capture) checkGone(ctx context.Context) error {
 	for _, row := range left {
 		kept[row.key] = true
 	}
-	c.before = slices.DeleteFunc(c.before, func(row image) bool { return kept[row.key] })
+	c.leaveOut(func(row image) bool { return kept[row.key] })
 	return nil
+}
+
+// leaveOut leaves rows out that the statement has not changed. The others are put
+// into a list of their own, since fallout refers to the one that was read.
+func (c *capture) leaveOut(unchanged func(image) bool) {
+	c.before = slices.DeleteFunc(slices.Clone(c.before), unchanged)
 }
 
 // selectKeys reads rows again by their primary keys.

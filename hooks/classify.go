@@ -7,10 +7,11 @@ import (
 
 // written is a table that a text of SQL writes to.
 type written struct {
-	verb  string // insert, replace, update, delete, merge, truncate, copy or load
-	table string // unquoted, with its schema if the text names one
-	alias string // empty if it has none
-	main  bool   // of the one statement that the text is, whose rows the database counts, and not of one within its WITH
+	verb   string // insert, replace, update, delete, merge, truncate, copy or load
+	table  string // unquoted, with its schema if the text names one
+	alias  string // empty if it has none
+	joined bool   // with others, in the form of DELETE that names those apart
+	main   bool   // of the one statement that the text is, whose rows the database counts, and not of one within its WITH
 }
 
 // writesOf finds the tables that SQL writes to by its own words. It looks
@@ -172,7 +173,10 @@ func (c *classifier) write(verb string, i int, main bool) {
 	switch verb {
 	case "INSERT", "REPLACE", "MERGE":
 		i = c.skip(i, "OR", "REPLACE", "ROLLBACK", "ABORT", "FAIL", "IGNORE", "LOW_PRIORITY", "DELAYED", "HIGH_PRIORITY", "INTO", "ONLY")
-		if r, _, ok := c.ref(i); ok {
+		if r, end, ok := c.ref(i); ok {
+			if c.is(end, "AS") {
+				r.alias = c.folded(c.at(end + 1))
+			}
 			add(r)
 		}
 	case "UPDATE":
@@ -218,9 +222,11 @@ func (c *classifier) deleted(i int) []written {
 	}
 	joined, _ := c.refs(end+1, "WHERE", "ORDER", "LIMIT", "RETURNING")
 	for i, r := range refs {
+		refs[i].joined = true
 		for _, j := range joined {
 			if strings.EqualFold(j.alias, r.table) {
 				refs[i] = j
+				refs[i].joined = true
 			}
 		}
 	}
@@ -299,9 +305,7 @@ func (c *classifier) refs(i int, until ...string) (refs []written, end int) {
 				i++
 			}
 			if a := c.at(i); a.kind == quotedToken || a.kind == wordToken && !a.isOne(until) && !a.isOne(notAliases) {
-				if refs[len(refs)-1].alias = a.text; a.kind == wordToken && c.dialect == "postgres" {
-					refs[len(refs)-1].alias = strings.ToLower(a.text)
-				}
+				refs[len(refs)-1].alias = c.folded(a)
 				i++
 			}
 			continue
@@ -326,18 +330,13 @@ func (c *classifier) ref(i int) (written, int, bool) {
 	return written{table: strings.Join(parts, ".")}, next, true
 }
 
-// name reads a name of parts joined by dots. PostgreSQL folds what is not
-// quoted.
+// name reads a name of parts joined by dots.
 func (c *classifier) name(i int) (parts []string, next int) {
 	for {
 		t := c.at(i)
 		switch {
-		case t.kind == quotedToken:
-			parts = append(parts, t.text)
-		case t.kind == wordToken && c.dialect == "postgres":
-			parts = append(parts, strings.ToLower(t.text))
-		case t.kind == wordToken:
-			parts = append(parts, t.text)
+		case t.kind == quotedToken, t.kind == wordToken:
+			parts = append(parts, c.folded(t))
 		case t.kind == '*' && len(parts) > 0: // of MySQL's DELETE t.* FROM
 			return parts, i + 1
 		default:
@@ -351,6 +350,14 @@ func (c *classifier) name(i int) (parts []string, next int) {
 		}
 		i++
 	}
+}
+
+// folded is a name as the database knows it.
+func (c *classifier) folded(t token) string {
+	if t.kind == wordToken && c.dialect == "postgres" {
+		return strings.ToLower(t.text)
+	}
+	return t.text
 }
 
 func (c *classifier) at(i int) token {

@@ -142,7 +142,7 @@ func (x *executor) understand(p *Plugin, t *table, text string) error {
 			return refuse("it runs one statement at a time")
 		case tok.is("RETURNING"):
 			return refuse("leave RETURNING out")
-		case tok.is("CONFLICT"), tok.is("DUPLICATE"), previous.is("INSERT") && (tok.is("OR") || tok.is("IGNORE")),
+		case previous.is("ON") && (tok.is("CONFLICT") || tok.is("DUPLICATE")), previous.is("INSERT") && (tok.is("OR") || tok.is("IGNORE")),
 			previous.is("UPDATE") && tok.is("OR"):
 			return refuse("a statement that deals with conflicts may change rows that nobody named; use GORM's clause.OnConflict")
 		}
@@ -183,14 +183,14 @@ func (x *executor) run(ctx context.Context) (n int64, err error) {
 		if err := x.findFollowers(ctx); err != nil {
 			return 0, failed(err)
 		}
-		if x.fallout, err = x.readFollowers(ctx); err != nil {
+		if x.fallout, err = x.readFollowers(ctx, nil); err != nil {
 			return 0, failed(err)
 		}
 	case deleting:
 		if x.catalogue, err = x.plugin.constraints(ctx, x.tx); err != nil {
 			return 0, failed(err)
 		}
-		if x.fallout, err = x.readFallout(ctx, x.table, x.layout, x.before, seenRows{}); err != nil {
+		if x.fallout, err = x.readFallout(ctx, nil); err != nil {
 			return 0, failed(err)
 		}
 	}
@@ -202,6 +202,11 @@ func (x *executor) run(ctx context.Context) (n int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	told := make(map[string]bool, len(x.before))
+	for i := range x.before {
+		told[x.before[i].key] = true
+	}
+	withoutTold(x.fallout, x.table, told)
 	x.ran, x.complete = true, true
 	if err := x.finish(ctx); err != nil {
 		return 0, failed(err)
@@ -214,7 +219,7 @@ func (x *executor) run(ctx context.Context) (n int64, err error) {
 
 // returnsKeys reports whether the database tells which rows the statement meets.
 func (x *executor) returnsKeys() bool {
-	return x.plugin.dialect.name == "sqlite" || x.returnsOnExec()
+	return x.plugin.dialect.name == "sqlite" || x.returnsOnExec() && !(x.write.joined && x.plugin.dialect.name == "mysql")
 }
 
 // runReturning runs the statement for the keys of the rows that it meets.
@@ -255,6 +260,7 @@ func (x *executor) runReturning(ctx context.Context) (int64, error) {
 				return 0, x.unnamed("met", len(met))
 			}
 		}
+		x.leaveOut(func(row image) bool { return !isMet[row.key] })
 	}
 	switch x.kind {
 	case inserting:
@@ -263,10 +269,7 @@ func (x *executor) runReturning(ctx context.Context) (int64, error) {
 			err = fmt.Errorf("table %q was given %d rows of which %d can be found again", x.table.name, len(met), len(x.after))
 		}
 	case updating:
-		x.before = slices.DeleteFunc(x.before, func(row image) bool { return !isMet[row.key] })
 		x.after, err = x.reselect(ctx, keys)
-	default:
-		x.before = slices.DeleteFunc(x.before, func(row image) bool { return !isMet[row.key] })
 	}
 	if err != nil {
 		return 0, failed(err)
@@ -326,7 +329,7 @@ func (x *executor) runCounting(ctx context.Context) (int64, error) {
 		return 0, x.unnamed("affected", int(affected))
 	}
 	if x.kind == deleting {
-		x.before = slices.DeleteFunc(x.before, func(row image) bool { return left[row.key] != nil })
+		x.leaveOut(func(row image) bool { return left[row.key] != nil })
 		return affected, nil
 	}
 	if x.after, err = x.reselect(ctx, keys); err != nil {

@@ -18,15 +18,16 @@ type fallout struct {
 	below   []*fallout        // what the change of these rows changes in turn
 }
 
-// readFallout reads, and locks, the rows that refer to rows about to be deleted.
-func (c *capture) readFallout(ctx context.Context, t *table, l *layout, rows []image, seen seenRows) ([]*fallout, error) {
+// readFallout reads, and locks, the rows that refer to rows about to be deleted, but
+// for those that have events of their own.
+func (c *capture) readFallout(ctx context.Context, own []image) ([]*fallout, error) {
 	if !c.hasDependents() {
 		return nil, nil
 	}
-	seen.fresh(t, "", rows) // they have events of their own
-	seen.fresh(t, removed, rows)
-	r := &falloutReader{c, seen}
-	found, err := r.read(ctx, t, l, rows, nil)
+	r := &falloutReader{c, seenRows{}}
+	r.seen.fresh(c.table, "", own)
+	r.seen.fresh(c.table, removed, c.before)
+	found, err := r.read(ctx, c.table, c.layout, c.before, nil)
 	if err != nil {
 		// It may be out of date: read while a migration was not committed.
 		c.plugin.catalogue.Store(nil)
@@ -37,7 +38,7 @@ func (c *capture) readFallout(ctx context.Context, t *table, l *layout, rows []i
 // readReplaced is readFallout for an INSERT that deletes the rows which it meets.
 func (c *capture) readReplaced(ctx context.Context) (err error) {
 	if c.catalogue, err = c.plugin.constraints(ctx, c.tx); err == nil {
-		c.fallout, err = c.readFallout(ctx, c.table, c.layout, c.before, seenRows{})
+		c.fallout, err = c.readFallout(ctx, c.before)
 	}
 	return err
 }
@@ -58,6 +59,7 @@ func (r *falloutReader) read(ctx context.Context, t *table, l *layout, rows []im
 		if err != nil {
 			return nil, err
 		}
+		r.itself = r.itself || d.table == r.table && len(f.rows) > 0
 		if d.removes {
 			going := r.seen.fresh(d.table, removed, f.rows)
 			if f.below, err = r.read(ctx, d.table, f.layout, going, f); err != nil {
@@ -214,6 +216,16 @@ type keyPart struct {
 func (p *keyPart) Scan(src any) error {
 	p.cell.json, p.cell.form = appendCanonical(p.cell.json[:0], p.kind, src)
 	return nil
+}
+
+// withoutTold leaves out rows of a table that have events of their own.
+func withoutTold(found []*fallout, t *table, told map[string]bool) {
+	for _, f := range found {
+		if f.table == t {
+			f.rows = slices.DeleteFunc(f.rows, func(row image) bool { return told[row.key] })
+		}
+		withoutTold(f.below, t, told)
+	}
 }
 
 // addFallout adds the events of the rows that a DELETE has changed beside its

@@ -36,14 +36,14 @@ func (c *capture) findFollowers(ctx context.Context) error {
 	return nil
 }
 
-// readFollowers reads, and locks, the rows that refer to rows about to be changed.
-func (c *capture) readFollowers(ctx context.Context) ([]*fallout, error) {
+// readFollowers reads, and locks, the rows that refer to rows about to be changed,
+// but for those that have events of their own.
+func (c *capture) readFollowers(ctx context.Context, own []image) ([]*fallout, error) {
 	if len(c.followers) == 0 {
 		return nil, nil
 	}
-	seen := seenRows{}
-	seen.fresh(c.table, "", c.before) // they have events of their own
-	r := &falloutReader{c, seen}
+	r := &falloutReader{c, seenRows{}}
+	r.seen.fresh(c.table, "", own)
 	moving := slices.DeleteFunc(slices.Clone(c.before), func(row image) bool { return !c.mayMove(&row) })
 	return r.readFollowing(ctx, c.table, c.layout, moving, c.followers, nil)
 }

@@ -342,7 +342,7 @@ func (c *capture) settleUpsert() error {
 	for i := range c.after {
 		back[c.after[i].key] = true
 	}
-	c.before = slices.DeleteFunc(c.before, func(row image) bool { return !back[row.key] })
+	c.leaveOut(func(row image) bool { return !back[row.key] })
 	return nil
 }
 

@@ -59,6 +59,18 @@ func TestExecRecordsTheRowsThatItsSQLChanges(t *testing.T) {
 		{"an insert from a query", func(db *gorm.DB) (int64, error) {
 			return hooks.Exec(db.Model(&Word{}), "INSERT INTO words (id, workspace_id, name) SELECT id, ?, name FROM vaults", "w1")
 		}, []string{`1/1 Jo created word v1 "a": id - => "v1"; workspace_id - => "w1"; name - => "a"`}, 1, ""},
+		{"an insert with an alias", func(db *gorm.DB) (int64, error) {
+			return hooks.Exec(db.Model(&Word{}), "INSERT INTO words AS w (id, workspace_id, name) VALUES ('x5', 'w1', 'e')")
+		}, []string{`1/1 Jo created word x5 "e": id - => "x5"; workspace_id - => "w1"; name - => "e"`}, 1, "postgres sqlite"},
+		{"a delete with MySQL's join", func(db *gorm.DB) (int64, error) {
+			return hooks.Exec(db.Model(&Word{}).Where("1 = 1"), "DELETE w FROM words w JOIN vaults v ON v.name = w.name")
+		}, []string{`1/1 Jo deleted word x1 "a": id "x1" => -; workspace_id "w1" => -; name "a" => -`}, 1, "mysql"},
+		{"a delete with MySQL's USING", func(db *gorm.DB) (int64, error) {
+			return hooks.Exec(db.Model(&Word{}).Where("1 = 1"), "DELETE FROM words USING words JOIN vaults v ON v.name = words.name")
+		}, []string{`1/1 Jo deleted word x1 "a": id "x1" => -; workspace_id "w1" => -; name "a" => -`}, 1, "mysql"},
+		{"words that deal with conflicts elsewhere", func(db *gorm.DB) (int64, error) {
+			return hooks.Exec(db.Model(&Word{}).Where("id = 'x1'"), "UPDATE words SET name = (SELECT conflict.name FROM words AS conflict WHERE conflict.id = 'x2') WHERE id = 'x1'")
+		}, []string{`1/1 Jo updated word x1 "b": name "a" => "b"`}, 1, "postgres sqlite"},
 		{"in a transaction with others", func(db *gorm.DB) (n int64, err error) {
 			err = db.Transaction(func(tx *gorm.DB) error {
 				if err := tx.Create(&Word{ID: "x4", WorkspaceID: "w1"}).Error; err != nil {
