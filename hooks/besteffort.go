@@ -166,11 +166,15 @@ func (s spared) QueryContext(ctx context.Context, text string, args ...any) (row
 
 // captureOf finds the capture in the place of a statement's connection.
 func captureOf(pool gorm.ConnPool) (*capture, bool) {
-	if s, ok := pool.(spared); ok {
-		return s.capture, true
+	switch p := pool.(type) {
+	case *committable:
+		return captureOf(p.ConnPool)
+	case spared:
+		return p.capture, true
+	case *capture:
+		return p, true
 	}
-	c, ok := pool.(*capture)
-	return c, ok
+	return nil, false
 }
 
 // finishOrLose is finish, or finishBystander, as best effort has it.

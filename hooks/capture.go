@@ -30,6 +30,7 @@ type capture struct {
 	table         *table
 	unit          *unit
 
+	within   committable // what GORM finds, if it is in a transaction
 	layout   *layout
 	called   bool // GORM has handed the statement over
 	ran      bool

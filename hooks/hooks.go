@@ -329,12 +329,16 @@ func (p *Plugin) capture(db *gorm.DB, t *table, followed *catalogue) {
 		c = new(capture)
 	}
 	*c = capture{ConnPool: stmt.ConnPool, tx: tx, plugin: p, db: db, table: t, unit: u, catalogue: followed}
+	var pool gorm.ConnPool = c
 	if p.spares {
 		c.lost = p.unrecordable(db)
-		stmt.ConnPool = spared{c}
-		return
+		pool = spared{c}
 	}
-	stmt.ConnPool = c
+	if committer, ok := stmt.ConnPool.(gorm.TxCommitter); ok {
+		c.within = committable{pool, committer}
+		pool = &c.within
+	}
+	stmt.ConnPool = pool
 }
 
 // after takes the capture out again and reads what the statement has done. It

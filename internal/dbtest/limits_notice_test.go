@@ -3,6 +3,7 @@ package dbtest
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,7 +49,74 @@ func TestACallbackFindsAConnectionOfThePlugin(t *testing.T) {
 		wire(t, db, database, storeInDatabase, nil, []hooks.Option{hooks.Model[Town]("town")})
 		look("after the plugin")
 		require.NoError(t, db.Model(&Town{ID: 1}).Update("land", "be").Error)
-		require.Equal(t, map[string]string{"before the plugin": "*sql.Tx sees 2", "after the plugin": "*hooks.capture sees 2"}, found)
+		require.Equal(t, map[string]string{"before the plugin": "*sql.Tx sees 2", "after the plugin": "*hooks.committable sees 2"}, found)
+	})
+}
+
+// TestACallbackMayWriteJustBeforeGORMsOwn in whatever way, and what it writes is of
+// the same transaction.
+func TestACallbackMayWriteJustBeforeGORMsOwn(t *testing.T) {
+	t.Parallel()
+	const updated = `Jo updated town 1 "": land "at" => "be"`
+	writes := map[string]struct {
+		write func(tx *gorm.DB) error
+		want  []string
+	}{
+		"a create": {func(tx *gorm.DB) error { return tx.Create(&Land{Code: "xx"}).Error }, []string{`1/1 Jo created land xx "": code - => "xx"`, "2/1 " + updated}},
+		"raw SQL": {func(tx *gorm.DB) error { return tx.Exec("INSERT INTO lands VALUES ('xx')").Error }, []string{
+			`1/1 Jo executed land * "": statement - => "insert"; table - => "lands"; rows - => 1`, "2/1 " + updated,
+		}},
+		"hooks.Exec": {func(tx *gorm.DB) error {
+			_, err := hooks.Exec(tx.Model(&Land{}).Where("code = 'ch'"), "DELETE FROM lands WHERE code = 'ch'")
+			return err
+		}, []string{`1/1 Jo deleted land ch "": code "ch" => -`, "2/1 " + updated}},
+		"hooks.Record": {func(tx *gorm.DB) error {
+			return hooks.Record(tx, audit.Event{Operation: audit.Created, Entity: audit.Entity{Type: "visit", ID: "v"}})
+		}, []string{`1/1 Jo created visit v ""`, "2/1 " + updated}},
+		"a transaction that is rolled back": {func(tx *gorm.DB) error {
+			err := tx.Transaction(func(tx *gorm.DB) error { return errors.Join(tx.Create(&Land{Code: "xx"}).Error, ErrHook) })
+			if errors.Is(err, ErrHook) {
+				return nil
+			}
+			return err
+		}, []string{"1/1 " + updated}},
+	}
+	untransacted, prepared := quiet(), quiet()
+	untransacted.SkipDefaultTransaction, prepared.PrepareStmt = true, true
+	Each(t, func(t *testing.T, database *Database) {
+		for mode, m := range map[string]struct {
+			store      newStore
+			opt        gorm.Option
+			bestEffort bool
+		}{
+			"as usual": {storeInDatabase, quiet(), false}, "no default transactions": {storeInDatabase, untransacted, false}, "prepared statements": {storeInDatabase, prepared, false},
+			"best effort": {storeInDatabase, quiet(), true}, "a store in memory": {storeInMemory, quiet(), false},
+		} {
+			for name, w := range writes {
+				t.Run(mode+" "+name, func(t *testing.T) {
+					database := Open(t, database.Name)
+					for _, text := range usualLands {
+						require.NoError(t, openGorm(t, database).Exec(text).Error)
+					}
+					db, clock := openGorm(t, database, m.opt), newClock()
+					store := wire(t, db, database, m.store, &audit.Config{Now: clock.Now, Workspace: "w1", BestEffort: m.bestEffort}, []hooks.Option{hooks.Model[Land]("land"), hooks.Model[Town]("town")})
+					require.NoError(t, db.Callback().Update().Before("gorm:update").Register("app:write", func(tx *gorm.DB) {
+						_ = tx.AddError(w.write(tx.Session(&gorm.Session{NewDB: true})))
+					}))
+					write := func(err error) error {
+						return db.WithContext(audit.WithActor(context.Background(), jo)).Transaction(func(tx *gorm.DB) error {
+							return errors.Join(tx.Model(&Town{ID: 1}).Update("land", "be").Error, err)
+						})
+					}
+					begin := clock.Now()
+					require.ErrorIs(t, write(ErrHook), ErrHook)
+					require.Empty(t, eventsSince(t, store, "w1", begin))
+					require.NoError(t, db.WithContext(audit.WithActor(context.Background(), jo)).Model(&Town{ID: 1}).Update("land", "be").Error)
+					require.Equal(t, w.want, say(eventsSince(t, store, "w1", begin)))
+					require.Zero(t, database.SQL().Stats().InUse)
+				})
+			}
+		}
 	})
 }
 
