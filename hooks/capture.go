@@ -351,10 +351,14 @@ func (c *capture) joinedTables() (clause.From, bool) {
 
 // list is the columns that the statement's images are made of.
 func (c *capture) list() string {
-	if _, joined := c.joinedTables(); joined {
-		return c.layout.textsFor(c.assigned).qualified
+	t := c.layout.textsFor(c.assigned)
+	if _, joined := c.joinedTables(); !joined {
+		return t.list
 	}
-	return c.layout.textsFor(c.assigned).list
+	if name := c.db.Statement.Table; name != c.layout.table {
+		return c.layout.qualified(c.layout.mask(c.assigned), name) // an alias
+	}
+	return t.qualified
 }
 
 // setsKey reports whether an UPDATE assigns a column of the primary key.

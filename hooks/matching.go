@@ -84,10 +84,12 @@ func (c *capture) buildMatching() (s *gorm.Statement, conditions string) {
 	}
 	from, joined := c.joinedTables()
 	if joined {
-		_, _ = s.WriteString("SELECT " + c.list() + " FROM " + c.layout.from + ",")
+		_, _ = s.WriteString("SELECT " + c.list() + " FROM ")
+		s.WriteQuoted(clause.Table{Name: clause.CurrentTable})
+		_ = s.WriteByte(',')
 		from.Build(s)
 		if lock != "" {
-			lock += " OF " + d.quote(c.layout.table)
+			lock += " OF " + d.quote(stmt.Table)
 		}
 	} else {
 		_, _ = s.WriteString("SELECT " + c.list() + " FROM ")

@@ -325,21 +325,30 @@ func (l *layout) textsFor(assigned assignments) *texts {
 }
 
 func (l *layout) newTexts(mask uint64) *texts {
-	var list, qualified, old []string
+	var list, old []string
 	l.each(mask, "", func(i int, expressions []string) {
 		list = append(list, expressions...)
 		for k, e := range expressions {
 			old = append(old, e+" AS "+oldName(i, k))
 		}
 	})
-	l.each(mask, l.table, func(_ int, expressions []string) { qualified = append(qualified, expressions...) })
 	for range l.dialect.filler(len(list)) {
-		list, qualified = append(list, "0"), append(qualified, "0")
+		list = append(list, "0")
 	}
-	t := &texts{list: l.edition + strings.Join(list, ","), qualified: l.edition + strings.Join(qualified, ","), old: strings.Join(old, ",")}
+	t := &texts{list: l.edition + strings.Join(list, ","), qualified: l.qualified(mask, l.table), old: strings.Join(old, ",")}
 	condition, _ := l.dialect.in(l.keyNames, [][]any{make([]any, len(l.keyNames))}, 0)
 	t.again = "SELECT " + t.list + " FROM " + l.from + " WHERE " + condition + l.dialect.again
 	return t
+}
+
+// qualified is the list of columns by the name that the table has in a statement.
+func (l *layout) qualified(mask uint64, table string) string {
+	var list []string
+	l.each(mask, table, func(_ int, expressions []string) { list = append(list, expressions...) })
+	for range l.dialect.filler(len(list)) {
+		list = append(list, "0")
+	}
+	return l.edition + strings.Join(list, ",")
 }
 
 // kindOf settles what a column holds from what the database calls its type and

@@ -72,16 +72,32 @@ func TestTablesByAllTheirNames(t *testing.T) {
 	})
 }
 
-// TestJoinedUpdatesOfPostgres has a FROM beside the table.
-func TestJoinedUpdatesOfPostgres(t *testing.T) {
+// TestJoinedUpdatesAreOfTheTableByWhateverName has a FROM beside the table, of which
+// GORM makes nothing on MySQL.
+func TestJoinedUpdatesAreOfTheTableByWhateverName(t *testing.T) {
 	t.Parallel()
-	w := newWorkshop(t, Open(t, "postgres"), storeInDatabase)
-	r := w.do(t, operation{run: func(db *gorm.DB) outcome {
-		return did(db.Model(&Item{}).Clauses(clause.From{Tables: []clause.Table{{Name: "orders"}}}).
-			Where("orders.id = items.order_id AND orders.name = ?", "one").Update("name", gorm.Expr("orders.name")))
-	}})
-	require.Len(t, r.truth, 2, r.outcome)
-	require.Empty(t, w.oracle.Compare(r.truth, r.events))
+	for _, name := range []string{"sqlite", "postgres"} {
+		for title, items := range map[string]struct {
+			of   func(db *gorm.DB) *gorm.DB
+			name string
+		}{
+			"its own":                         {func(db *gorm.DB) *gorm.DB { return db.Model(&Item{}) }, "items"},
+			"an alias":                        {func(db *gorm.DB) *gorm.DB { return db.Model(&Item{}).Table("items AS i") }, "i"},
+			"an alias and no model":           {func(db *gorm.DB) *gorm.DB { return db.Table("items AS i") }, "i"},
+			"the name of a table that exists": {func(db *gorm.DB) *gorm.DB { return db.Table("items AS labels") }, "labels"},
+		} {
+			t.Run(name+" "+title, func(t *testing.T) {
+				t.Parallel()
+				w := newWorkshop(t, Open(t, name), storeInDatabase)
+				r := w.do(t, operation{run: func(db *gorm.DB) outcome {
+					return did(items.of(db).Clauses(clause.From{Tables: []clause.Table{{Name: "orders"}}}).
+						Where("orders.id = "+items.name+".order_id AND orders.name = ?", "one").Update("name", gorm.Expr("orders.name")))
+				}})
+				require.Len(t, r.truth, 2, r.outcome)
+				require.Empty(t, w.oracle.Compare(r.truth, r.events))
+			})
+		}
+	}
 }
 
 // TestUniqueKeysThatGORMDoesNotKnow are hit by upserts, too.
