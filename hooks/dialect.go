@@ -17,7 +17,11 @@ type dialect struct {
 	db   *gorm.DB // quotes
 	name string
 
-	lock string // follows a SELECT that is to lock its rows
+	lock string // follows a SELECT that is to lock its rows, however they are to change
+	// lockForUpdate follows one of rows whose keys stay as they are. PostgreSQL lets
+	// others insert rows meanwhile that refer to them, and they may wait for each other
+	// if we do not.
+	lockForUpdate string
 	// again follows a SELECT that reads rows once more after they were changed:
 	// under MySQL's REPEATABLE READ only a locking read sees a row as it is, if
 	// the statement found nothing to change in it.
@@ -40,10 +44,10 @@ func dialectOf(ctx context.Context, db *gorm.DB) (dialect, error) {
 	d := dialect{db: db, name: db.Name(), octets: "octet_length"}
 	switch d.name {
 	case "postgres":
-		d.lock = " FOR UPDATE"
+		d.lock, d.lockForUpdate = " FOR UPDATE", " FOR NO KEY UPDATE"
 		d.returnsInsert, d.returnsUpdate, d.returnsDelete = true, true, true
 	case "mysql":
-		d.lock, d.again = " FOR UPDATE", " FOR UPDATE"
+		d.lock, d.lockForUpdate, d.again = " FOR UPDATE", " FOR UPDATE", " FOR UPDATE"
 		version, err := version(ctx, db, "SELECT VERSION()")
 		if err != nil {
 			return d, err

@@ -264,12 +264,12 @@ func (x *executor) runReturning(ctx context.Context) (int64, error) {
 	}
 	switch x.kind {
 	case inserting:
-		x.after, err = x.reselect(ctx, keys)
+		x.after, err = x.layout.selectAgain(ctx, x.tx, x.assigned, keys)
 		if err == nil && len(x.after) != len(met) {
 			err = fmt.Errorf("table %q was given %d rows of which %d can be found again", x.table.name, len(met), len(x.after))
 		}
 	case updating:
-		x.after, err = x.reselect(ctx, keys)
+		x.after, err = x.layout.selectAgain(ctx, x.tx, x.assigned, keys)
 	}
 	if err != nil {
 		return 0, failed(err)
@@ -307,7 +307,7 @@ func (x *executor) runCounting(ctx context.Context) (int64, error) {
 	for i := range x.before {
 		keys[i] = x.before[i].args
 	}
-	now, err := whole.reselect(ctx, keys)
+	now, err := whole.layout.selectAgain(ctx, x.tx, x.assigned, keys)
 	if err != nil {
 		return 0, failed(err)
 	}
@@ -332,16 +332,10 @@ func (x *executor) runCounting(ctx context.Context) (int64, error) {
 		x.leaveOut(func(row image) bool { return left[row.key] != nil })
 		return affected, nil
 	}
-	if x.after, err = x.reselect(ctx, keys); err != nil {
+	if x.after, err = x.layout.selectAgain(ctx, x.tx, x.assigned, keys); err != nil {
 		return 0, failed(err)
 	}
 	return affected, nil
-}
-
-// reselect reads rows as the statement has left them. It locks them, because
-// under MySQL's REPEATABLE READ only that is sure to see them as they are.
-func (c *capture) reselect(ctx context.Context, keys [][]any) ([]image, error) {
-	return c.layout.selectBy(ctx, c.tx, c.assigned, c.table.keys, keys, c.plugin.dialect.lock)
 }
 
 func (x *executor) unnamed(how string, n int) error {

@@ -186,10 +186,14 @@ func (f *fallout) join(d dialect, l *layout) string {
 
 // lock follows the SELECT of both tables. The parents are locked already.
 func (f *fallout) lock(d dialect) string {
-	if d.name == "postgres" {
-		return d.lock + " OF " + d.quote(f.layout.table)
+	lock := d.lockForUpdate
+	if f.removes || d.meet(f.layout.keyNames, f.columns) {
+		lock = d.lock
 	}
-	return d.lock
+	if d.name == "postgres" {
+		lock += " OF " + d.quote(f.layout.table)
+	}
+	return lock
 }
 
 // keyReader reads the columns that tell a parent apart.

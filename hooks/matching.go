@@ -78,9 +78,13 @@ func (c *capture) buildMatching() (s *gorm.Statement, conditions string) {
 	}
 	s.SQL.Grow(400)
 	d := c.plugin.dialect
-	lock, clauses := d.lock, []string{"WHERE"} // most have neither order nor limit in an UPDATE or DELETE
+	clauses := []string{"WHERE"} // most have neither order nor limit in an UPDATE or DELETE
 	if d.name == "mysql" {
 		clauses = []string{"WHERE", "ORDER BY", "LIMIT"}
+	}
+	lock := d.lock
+	if c.kind == updating && !c.setsKey() {
+		lock = d.lockForUpdate
 	}
 	from, joined := c.joinedTables()
 	if joined {

@@ -124,10 +124,20 @@ func (c *capture) keySets(ctx context.Context) ([][]string, error) {
 
 // selectConflicting reads, and locks, the rows that an upsert may hit.
 func (c *capture) selectConflicting(ctx context.Context) (found []image, err error) {
+	on, _ := c.db.Statement.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
+	if on.DoNothing && c.tellsExisting() {
+		return nil, nil // and only the others come back
+	}
 	if c.sets, err = c.keySets(ctx); err != nil {
 		return nil, err
 	}
-	return c.selectByValues(ctx, c.sets, c.plugin.dialect.lock)
+	lock := c.plugin.dialect.lockForUpdate
+	for _, a := range on.DoUpdates {
+		if name := c.layout.named(a.Column.Name); slices.ContainsFunc(c.sets, func(set []string) bool { return slices.Contains(set, name) }) {
+			lock = c.plugin.dialect.lock
+		}
+	}
+	return c.selectByValues(ctx, c.sets, lock)
 }
 
 // selectByValues reads the rows that have the inserted values in one of the sets

@@ -1,0 +1,131 @@
+package dbtest
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/gormtrail/audit/hooks"
+)
+
+// A Hive knows how many bees refer to it, and each bee has flights.
+type (
+	Hive struct {
+		ID   int    `gorm:"primaryKey;autoIncrement:false"`
+		Name string `gorm:"size:20;unique"`
+		Bees int
+	}
+	Bee struct {
+		ID     int `gorm:"primaryKey;autoIncrement:false"`
+		HiveID *int
+	}
+	Flight struct {
+		ID    int `gorm:"primaryKey;autoIncrement:false"`
+		BeeID int
+	}
+)
+
+func hives(t *testing.T) (*gorm.DB, func() []string) {
+	t.Helper()
+	return lands(t, Open(t, "postgres"), []string{
+		"CREATE TABLE towns (id int PRIMARY KEY, land text)",
+		"CREATE TABLE hives (id int PRIMARY KEY, name varchar(20) UNIQUE, bees int NOT NULL DEFAULT 0)",
+		"CREATE TABLE bees (id int PRIMARY KEY, hive_id int REFERENCES hives (id) ON DELETE SET NULL)",
+		"CREATE TABLE flights (id int PRIMARY KEY, bee_id int REFERENCES bees (id))",
+		"INSERT INTO hives VALUES (1, 'a', 0), (2, 'b', 0)", "INSERT INTO bees VALUES (1, 1)",
+	}, hooks.Model[Hive]("hive"), hooks.Model[Bee]("bee"), hooks.Model[Flight]("flight"))
+}
+
+// TestRowsMayBeReferredToWhileTheyAreUpdated as PostgreSQL allows it, in whatever way
+// the update is made: nobody waits for a transaction that has inserted a row which
+// refers to the updated one.
+func TestRowsMayBeReferredToWhileTheyAreUpdated(t *testing.T) {
+	t.Parallel()
+	one := 1
+	for name, update := range map[string]func(db *gorm.DB) error{
+		"one row": func(db *gorm.DB) error { return db.Model(&Hive{ID: 1}).Update("bees", gorm.Expr("bees + 1")).Error },
+		"rows by a condition": func(db *gorm.DB) error {
+			return db.Model(&Hive{}).Where("id < 2").Update("bees", gorm.Expr("bees + 1")).Error
+		},
+		"Save": func(db *gorm.DB) error { return db.Save(&Hive{ID: 1, Name: "a", Bees: 1}).Error },
+		"a joined update": func(db *gorm.DB) error {
+			return db.Table("hives AS h").Clauses(clause.From{Tables: []clause.Table{{Name: "bees"}}}).Where("bees.hive_id = h.id").Update("bees", 1).Error
+		},
+		"an upsert": func(db *gorm.DB) error {
+			return db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"bees"})}).Create(&Hive{ID: 1, Name: "a", Bees: 1}).Error
+		},
+		"an upsert that does nothing": func(db *gorm.DB) error {
+			return db.Clauses(clause.OnConflict{DoNothing: true}).Create(&Hive{ID: 1, Name: "a"}).Error
+		},
+		"hooks.Exec": func(db *gorm.DB) error {
+			_, err := hooks.Exec(db.Model(&Hive{}).Where("id = 1"), "UPDATE hives SET bees = bees + 1 WHERE id = 1")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, recorded := hives(t)
+			others := db.Begin()
+			defer others.Rollback()
+			require.NoError(t, others.Create(&Bee{ID: 2, HiveID: &one}).Error)
+			require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
+				require.NoError(t, tx.Exec("SET LOCAL lock_timeout = '5s'").Error)
+				return update(tx)
+			}))
+			require.NoError(t, others.Commit().Error)
+			want := []string{`1/1 Jo created bee 2 "": id - => 2; hive_id - => 1`}
+			if name != "an upsert that does nothing" {
+				want = append(want, `2/2 Jo updated hive 1 "": bees 0 => 1`)
+			}
+			require.Equal(t, want, recorded())
+		})
+	}
+}
+
+// TestTransactionsThatInsertAndCountDoNotWaitForEachOther: each inserts a row and
+// then counts it where both refer to.
+func TestTransactionsThatInsertAndCountDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	one := 1
+	db, recorded := hives(t)
+	var inserted, done sync.WaitGroup
+	inserted.Add(2)
+	errs := make([]error, 2)
+	for i := range errs {
+		done.Go(func() {
+			errs[i] = db.Transaction(func(tx *gorm.DB) error {
+				err := tx.Create(&Bee{ID: 2 + i, HiveID: &one}).Error
+				inserted.Done()
+				inserted.Wait()
+				if err != nil {
+					return err
+				}
+				return tx.Model(&Hive{ID: 1}).Update("bees", gorm.Expr("bees + 1")).Error
+			})
+		})
+	}
+	done.Wait()
+	require.Equal(t, make([]error, 2), errs)
+	require.Len(t, recorded(), 4)
+}
+
+// TestRowsMayBeReferredToWhileTheyAreEmptied by a constraint.
+func TestRowsMayBeReferredToWhileTheyAreEmptied(t *testing.T) {
+	t.Parallel()
+	db, recorded := hives(t)
+	others := db.Begin()
+	defer others.Rollback()
+	require.NoError(t, others.Create(&Flight{ID: 1, BeeID: 1}).Error)
+	require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
+		require.NoError(t, tx.Exec("SET LOCAL lock_timeout = '5s'").Error)
+		return tx.Delete(&Hive{ID: 1}).Error
+	}))
+	require.NoError(t, others.Commit().Error)
+	require.Equal(t, []string{
+		`1/1 Jo created flight 1 "": id - => 1; bee_id - => 1`,
+		`2/2 Jo deleted hive 1 "": id 1 => -; name "a" => -; bees 0 => -`, `3/2 System for Jo updated bee 1 "" because of 2: hive_id 1 => null`,
+	}, recorded())
+}
