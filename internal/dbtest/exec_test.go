@@ -2,6 +2,7 @@ package dbtest
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"strings"
 	"testing"
@@ -191,6 +192,31 @@ func TestExecNeverRecordsLessThanItsSQLChanges(t *testing.T) {
 			return err
 		}(), "plugin")
 	})
+}
+
+// TestExecCannotCountOnRowsThatAreMerelyFound as MariaDB tells them if it is asked to.
+func TestExecCannotCountOnRowsThatAreMerelyFound(t *testing.T) {
+	t.Parallel()
+	database := Open(t, "mysql")
+	pool, err := sql.Open(database.Driver, database.DSN+"&clientFoundRows=true")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	database.pool = pool
+	o := execOffice(t, database, storeInDatabase)
+	for name, c := range map[string]struct {
+		where string
+		want  []string
+		err   error
+	}{
+		"a row is left as it was": {"id IN ('x1', 'x2')", nil, hooks.ErrUnnamedRows},
+		"all rows are changed":    {"id = 'x2'", []string{`1/1 Jo updated word x2 "a": name "b" => "a"`}, nil},
+	} {
+		require.Equal(t, c.want, o.told(t, func(db *gorm.DB) error {
+			_, err := hooks.Exec(db.Model(&Word{}).Where(c.where), "UPDATE words SET name = 'a' WHERE "+c.where)
+			require.ErrorIs(t, err, c.err, name)
+			return db.Model(&Word{}).Where("id = 'none'").Update("name", "z").Error
+		}), name)
+	}
 }
 
 // TestExecHasRightOldValuesUnderConcurrentWriters counts up from many sides.

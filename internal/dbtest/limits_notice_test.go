@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
@@ -118,6 +119,43 @@ func TestACallbackMayWriteJustBeforeGORMsOwn(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestMariaDBMayTellOfMoreDeadlocks where rows go with parents: the gap before them is
+// locked, and a row may have to go there.
+func TestMariaDBMayTellOfMoreDeadlocks(t *testing.T) {
+	t.Parallel()
+	for name, store := range map[string]newStore{"bare": nil, "audited": storeInDatabase} {
+		t.Run(name, func(t *testing.T) {
+			database := Open(t, "mysql")
+			db := townsOnly(t, database, store, []string{
+				usualLands[0], usualLands[1], "INSERT INTO lands VALUES ('at'), ('be'), ('ch')", "INSERT INTO towns VALUES (1, 'at'), (2, 'at'), (3, 'be'), (4, 'be')",
+			})
+			one, two := db.Begin(), db.Begin()
+			defer one.Rollback()
+			defer two.Rollback()
+			require.NoError(t, one.Delete(&Land{Code: "be"}).Error)
+			require.NoError(t, two.Delete(&Land{Code: "ch"}).Error)
+			done := make(chan error, 1)
+			go func() { done <- one.Create(&Town{ID: 5, Land: "ch"}).Error }()
+			waits := "SELECT count(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id IN (SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE())"
+			require.Eventually(t, func() bool {
+				var n int
+				return openGorm(t, database).Raw(waits).Scan(&n).Error == nil && n > 0
+			}, 10*time.Second, 50*time.Millisecond)
+			err := two.Create(&Town{ID: 6, Land: "at"}).Error
+			if err == nil {
+				require.NoError(t, two.Commit().Error)
+			}
+			other := <-done
+			if name == "audited" {
+				require.ErrorContains(t, errors.Join(err, other), "Deadlock found")
+			} else {
+				require.NoError(t, err)
+				require.ErrorContains(t, other, "foreign key constraint fails")
+			}
+		})
+	}
 }
 
 // TestConnectionsAreOfThePluginsTypesIfTheStoreCannotJoinTransactions and only then.
