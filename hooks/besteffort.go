@@ -122,7 +122,7 @@ func byWorkspace(events []audit.Event) map[string]int {
 type spared struct{ *capture }
 
 // ExecContext implements gorm.ConnPool.
-func (s spared) ExecContext(ctx context.Context, text string, args ...any) (result sql.Result, err error) {
+func (s *spared) ExecContext(ctx context.Context, text string, args ...any) (result sql.Result, err error) {
 	c := s.capture
 	if !c.own() {
 		return c.ConnPool.ExecContext(ctx, text, args...)
@@ -142,7 +142,7 @@ func (s spared) ExecContext(ctx context.Context, text string, args ...any) (resu
 }
 
 // QueryContext implements gorm.ConnPool.
-func (s spared) QueryContext(ctx context.Context, text string, args ...any) (rows *sql.Rows, err error) {
+func (s *spared) QueryContext(ctx context.Context, text string, args ...any) (rows *sql.Rows, err error) {
 	c := s.capture
 	if !c.own() {
 		return c.ConnPool.QueryContext(ctx, text, args...) //nolint:sqlclosecheck // they are the caller's to close
@@ -167,9 +167,9 @@ func (s spared) QueryContext(ctx context.Context, text string, args ...any) (row
 // captureOf finds the capture in the place of a statement's connection.
 func captureOf(pool gorm.ConnPool) (*capture, bool) {
 	switch p := pool.(type) {
-	case *committable:
+	case untransacted:
 		return captureOf(p.ConnPool)
-	case spared:
+	case *spared:
 		return p.capture, true
 	case *capture:
 		return p, true

@@ -30,7 +30,6 @@ type capture struct {
 	table         *table
 	unit          *unit
 
-	within   committable // what GORM finds, if it is in a transaction
 	layout   *layout
 	called   bool // GORM has handed the statement over
 	ran      bool
@@ -71,6 +70,17 @@ const (
 	updating
 	deleting
 )
+
+// Commit implements gorm.TxCommitter. Nobody commits here; but GORM begins no other
+// transaction where one can be committed, and a callback of the application that sits
+// between those of the plugin may write.
+func (c *capture) Commit() error { return c.ConnPool.(gorm.TxCommitter).Commit() }
+
+// Rollback implements gorm.TxCommitter.
+func (c *capture) Rollback() error { return c.ConnPool.(gorm.TxCommitter).Rollback() }
+
+// untransacted is a capture that is in no transaction.
+type untransacted struct{ gorm.ConnPool }
 
 // ExecContext implements gorm.ConnPool.
 func (c *capture) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {

@@ -332,11 +332,10 @@ func (p *Plugin) capture(db *gorm.DB, t *table, followed *catalogue) {
 	var pool gorm.ConnPool = c
 	if p.spares {
 		c.lost = p.unrecordable(db)
-		pool = spared{c}
+		pool = &spared{c}
 	}
-	if committer, ok := stmt.ConnPool.(gorm.TxCommitter); ok {
-		c.within = committable{pool, committer}
-		pool = &c.within
+	if !inTransaction(stmt.ConnPool) {
+		pool = untransacted{pool}
 	}
 	stmt.ConnPool = pool
 }

@@ -25,23 +25,16 @@ func connection(pool gorm.ConnPool) audit.DBTX {
 			pool = p.Tx
 		case *gorm.PreparedStmtDB:
 			pool = p.ConnPool // which may be another: of a session of its own
-		case *committable:
+		case untransacted:
 			pool = p.ConnPool
 		case *capture:
 			return p.tx
-		case spared:
+		case *spared:
 			return p.tx
 		default:
 			return pool
 		}
 	}
-}
-
-// committable is a capture in a transaction. A callback of the application may write
-// there, too, and GORM begins no other transaction for that if it can commit this one.
-type committable struct {
-	gorm.ConnPool
-	gorm.TxCommitter
 }
 
 // inTransaction reports whether a connection can be committed.

@@ -50,7 +50,7 @@ func TestACallbackFindsAConnectionOfThePlugin(t *testing.T) {
 		wire(t, db, database, storeInDatabase, nil, []hooks.Option{hooks.Model[Town]("town")})
 		look("after the plugin")
 		require.NoError(t, db.Model(&Town{ID: 1}).Update("land", "be").Error)
-		require.Equal(t, map[string]string{"before the plugin": "*sql.Tx sees 2", "after the plugin": "*hooks.committable sees 2"}, found)
+		require.Equal(t, map[string]string{"before the plugin": "*sql.Tx sees 2", "after the plugin": "*hooks.capture sees 2"}, found)
 	})
 }
 
