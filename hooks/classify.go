@@ -62,6 +62,9 @@ var mainVerbs = map[string]bool{
 	"INSERT": true, "REPLACE": true, "UPDATE": true, "DELETE": true, "MERGE": true, "SELECT": true, "VALUES": true, "TABLE": true,
 }
 
+// beforeNames are the words of WITH that come before the name of a column.
+var beforeNames = []string{"BY", "SET", "CYCLE", "USING"}
+
 // blockBegins are the words that begin a block of statements, or a text of them; of
 // the words within it, blockSteps come before a statement.
 var (
@@ -104,7 +107,9 @@ func (c *classifier) run() {
 			continue
 		case wordToken:
 		default:
-			s.begun = true
+			if s.begun = true; s.leading && t.kind == ',' {
+				i++ // to the name of a further subquery
+			}
 			continue
 		}
 		word := strings.ToUpper(t.text)
@@ -113,12 +118,17 @@ func (c *classifier) run() {
 		switch {
 		case s.leading && mainVerbs[word]:
 			s.leading, verb = false, true
+		case word == "WITH" && (s.leading || !s.begun):
+			s.leading = true
+			i = c.skip(i+1, "RECURSIVE") // to a name, which may be that of a verb
+		case s.leading && t.isOne(beforeNames):
+			i++
 		case s.begun:
 		case word == "CREATE":
 			if i = c.skipDefinition(i); c.is(i, "AS") {
 				continue // the query that makes a table
 			}
-		case word == "WITH", word == "ANALYZE", word == "SET" && c.is(i+1, "STATEMENT"):
+		case word == "ANALYZE", word == "SET" && c.is(i+1, "STATEMENT"):
 			s.leading = true
 		case word == "EXPLAIN", word == "DESCRIBE", word == "DESC":
 			s.leading, explained = true, true

@@ -87,6 +87,15 @@ var rawWrites = []struct {
 		`1/1 Jo executed vault * "": statement - => "delete"; table - => "vaults"`,
 		`2/1 Jo executed firm * "": statement - => "update"; table - => "firms"`,
 	}, "sqlite mysql"},
+	{"WITH that gives a subquery the name of a verb", func(db *gorm.DB) error {
+		return db.Exec("WITH replace AS (SELECT 'x1' AS id) DELETE FROM vaults WHERE id IN (SELECT id FROM replace)").Error
+	}, []string{`1/1 Jo executed vault * "": statement - => "delete"; table - => "vaults"; rows - => 1`}, "mysql"},
+	{"WITH that gives a subquery the name of its own verb", func(db *gorm.DB) error {
+		return db.Exec("WITH update AS (UPDATE vaults SET name = 'n' RETURNING id), delete AS (SELECT 1) INSERT INTO vaults SELECT id || 'b' FROM update").Error
+	}, []string{
+		`1/1 Jo executed vault * "": statement - => "update"; table - => "vaults"`,
+		`2/1 Jo executed vault * "": statement - => "insert"; table - => "vaults"`,
+	}, "sqlite mysql"},
 	{"a parent whose children the database changes", func(db *gorm.DB) error {
 		return db.Exec("DELETE FROM steps WHERE id = 's1'").Error
 	}, []string{
