@@ -277,11 +277,12 @@ func (p *Plugin) addCallbacks(db *gorm.DB) error {
 		del.Before("gorm:after_delete").Register("audit:after", func(db *gorm.DB) { p.after(db); p.write(db) }),
 		del.After("*").Register("audit:end", p.end(audit.Deleted)),
 
-		raw.Before("gorm:raw").Register("audit:raw", p.raw),
-		raw.After("*").Register("audit:end", func(db *gorm.DB) { p.afterRaw(true)(db); p.afterMigration(db) }),
-		query.Before("gorm:query").Register("audit:raw", p.beforeRaw),
+		raw.Before("gorm:raw").Register("audit:raw", p.raw(p.beforeRaw)),
+		raw.After("*").Register("audit:end", p.afterRaw(true)),
+		query.Before("gorm:query").Register("audit:raw", p.raw(p.beforeRaw)),
 		query.After("*").Register("audit:end", p.afterRaw(false)),
-		row.Before("gorm:row").Register("audit:raw", p.beforeRow),
+		row.Before("gorm:row").Register("audit:raw", p.raw(p.beforeRow)),
+		row.After("*").Register("audit:end", p.afterRaw(false)),
 	)
 }
 
@@ -399,38 +400,5 @@ func (p *Plugin) recall(db *gorm.DB) {
 	}
 	if db.Error != nil && !errors.Is(db.Error, audit.ErrAuditFailed) {
 		db.Error = fmt.Errorf("%w; %w", err, db.Error)
-	}
-}
-
-// raw watches the SQL that GORM runs as it is given. What is pending is written
-// before a savepoint is set, so that going back to it takes away exactly what
-// came after it. What changes a table makes its columns be looked up anew. What
-// writes to a recorded one is treated by the policy.
-func (p *Plugin) raw(db *gorm.DB) {
-	if db.Error != nil || db.DryRun {
-		return
-	}
-	text := db.Statement.SQL.String()
-	for _, step := range savepointSteps(p.dialect.name, text) {
-		tx := connection(db.Statement.ConnPool)
-		if step.kind != setSavepoint && p.migrations.has(tx) {
-			note(db, migration, true)
-		}
-		u := unitFrom(db.Statement.Context, tx)
-		switch {
-		case u == nil:
-		case step.kind == setSavepoint:
-			p.flush(db.Statement.Context, db, u)
-		case step.kind == rollbackToSavepoint, step.kind == rollbackAll:
-			u.drop()
-		}
-	}
-	p.beforeRaw(db)
-	if changesTables(p.dialect.name, text) {
-		p.forgetTables()
-		if p.dialect.name != "mysql" { // which commits before and after it
-			p.migrations.add(connection(db.Statement.ConnPool))
-		}
-		note(db, migration, true)
 	}
 }

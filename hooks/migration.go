@@ -15,8 +15,9 @@ import (
 )
 
 // changesTables reports whether SQL changes what tables look like, by the words
-// that its statements begin with. Of what PostgreSQL's DO runs nothing is known,
-// so it is taken for a migration, too.
+// that its statements begin with, also those within MySQL's blocks and behind its SET
+// STATEMENT. Of what PostgreSQL's DO runs nothing is known, so it is taken for a
+// migration, too.
 func changesTables(dialect, text string) bool {
 	l := &lexer{dialect: dialect, text: text}
 	begins := true
@@ -24,7 +25,7 @@ func changesTables(dialect, text string) bool {
 		if begins && t.isOne([]string{"ALTER", "CREATE", "DROP", "RENAME", "DO"}) {
 			return true
 		}
-		begins = t.kind == ';'
+		begins = t.kind == ';' || dialect == "mysql" && (t.isOne(blockSteps) || t.is("FOR"))
 	}
 	return false
 }
@@ -38,18 +39,6 @@ func (p *Plugin) forgetTables() {
 		}
 	}
 	p.catalogue.Store(nil)
-}
-
-// migration marks a statement that changes tables.
-const migration = "audit:migration"
-
-// afterMigration forgets once more what was looked up while a migration waited for
-// those who used the tables: they have seen them as they were. Failed or not, it
-// may have changed some.
-func (p *Plugin) afterMigration(db *gorm.DB) {
-	if migrated, _ := noted(db, migration).(bool); migrated {
-		p.forgetTables()
-	}
 }
 
 // migrations are the transactions in which tables are changed. Until they end,

@@ -83,8 +83,51 @@ func RawSQL(p RawPolicy) Option {
 	}
 }
 
-// rawEvents keeps the events of a raw statement until it has run.
-const rawEvents = "audit:raw"
+// rawRun is what there is to do when raw SQL has run.
+type rawRun struct {
+	found    []execution // to be recorded
+	migrates bool
+}
+
+// running keeps the rawRun of a statement.
+const running = "audit:raw"
+
+// raw watches the SQL that GORM runs as it is given; that of other queries it has
+// not made yet. What is pending is written before a savepoint is set, so that going
+// back to it takes away exactly what came after it. What changes a table makes its
+// columns be looked up anew. What writes to a recorded one is treated by the policy.
+func (p *Plugin) raw(treat func(db *gorm.DB) []execution) func(db *gorm.DB) {
+	return func(db *gorm.DB) {
+		if db.Error != nil || db.DryRun || db.Statement.SQL.Len() == 0 {
+			return
+		}
+		var run rawRun
+		text := db.Statement.SQL.String()
+		for _, step := range savepointSteps(p.dialect.name, text) {
+			tx := connection(db.Statement.ConnPool)
+			run.migrates = run.migrates || step.kind != setSavepoint && p.migrations.has(tx)
+			u := unitFrom(db.Statement.Context, tx)
+			switch {
+			case u == nil:
+			case step.kind == setSavepoint:
+				p.flush(db.Statement.Context, db, u)
+			case step.kind == rollbackToSavepoint, step.kind == rollbackAll:
+				u.drop()
+			}
+		}
+		run.found = treat(db)
+		if changesTables(p.dialect.name, text) {
+			p.forgetTables()
+			if p.dialect.name != "mysql" { // which commits before and after it
+				p.migrations.add(connection(db.Statement.ConnPool))
+			}
+			run.migrates = true
+		}
+		if run.migrates || len(run.found) > 0 {
+			note(db, running, run)
+		}
+	}
+}
 
 // execution is what a statement of raw SQL did to one recorded table.
 type execution struct {
@@ -190,8 +233,8 @@ func refused(x execution) error {
 }
 
 // beforeRaw looks at SQL that is about to run, and opens a transaction for it and
-// its events if it has none.
-func (p *Plugin) beforeRaw(db *gorm.DB) {
+// its events, which are to be written afterwards, if it has none.
+func (p *Plugin) beforeRaw(db *gorm.DB) []execution {
 	found, err := p.executions(db)
 	switch {
 	case err != nil:
@@ -203,8 +246,9 @@ func (p *Plugin) beforeRaw(db *gorm.DB) {
 		if _, borrowed := db.Statement.ConnPool.(*sql.Conn); !borrowed && !controlsItself(p.dialect.name, db.Statement.SQL.String()) {
 			p.openTransaction(db)
 		}
-		note(db, rawEvents, found)
+		return found
 	}
+	return nil
 }
 
 // controlsItself reports whether one of several statements, or of a block, begins or
@@ -244,29 +288,39 @@ func endsWithin(dialect, body string) bool {
 	return false
 }
 
-// afterRaw records SQL that has run and closes the transaction that was opened
-// for it. Counted tells whether GORM knows the rows affected.
+// afterRaw does what there is to do when raw SQL has run. Counted tells whether GORM
+// knows the rows affected. What was looked up while a migration waited for those who
+// used the tables is forgotten once more: they have seen them as they were. Failed or
+// not, it may have changed some.
 func (p *Plugin) afterRaw(counted bool) func(db *gorm.DB) {
 	return func(db *gorm.DB) {
-		found, _ := noted(db, rawEvents).([]execution)
-		if len(found) == 0 {
-			return
+		run, _ := noted(db, running).(rawRun)
+		if len(run.found) > 0 {
+			p.finishRaw(db, run.found, counted)
 		}
-		missing := db.Error // no failure, and no reason to undo anything
-		if errors.Is(missing, gorm.ErrRecordNotFound) {
-			db.Error = nil
+		if run.migrates {
+			p.forgetTables()
 		}
-		if db.Error == nil {
-			rows := int64(-1)
-			if counted {
-				rows = db.RowsAffected
-			}
-			p.recordOrLose(db, found, rows)
+	}
+}
+
+// finishRaw records SQL that has run and closes the transaction that was opened
+// for it.
+func (p *Plugin) finishRaw(db *gorm.DB, found []execution, counted bool) {
+	missing := db.Error // no failure, and no reason to undo anything
+	if errors.Is(missing, gorm.ErrRecordNotFound) {
+		db.Error = nil
+	}
+	if db.Error == nil {
+		rows := int64(-1)
+		if counted {
+			rows = db.RowsAffected
 		}
-		p.commit(db)
-		if db.Error == nil {
-			db.Error = missing
-		}
+		p.recordOrLose(db, found, rows)
+	}
+	p.commit(db)
+	if db.Error == nil {
+		db.Error = missing
 	}
 }
 
@@ -330,8 +384,9 @@ func (p *Plugin) recordOn(ctx context.Context, tx audit.DBTX, events []audit.Eve
 }
 
 // beforeRow is for SQL whose rows the application reads when the callbacks are
-// over: a transaction could not be closed, nor anything be written then.
-func (p *Plugin) beforeRow(db *gorm.DB) {
+// over: a transaction could not be closed, nor anything be written then. It leaves
+// nothing to be recorded afterwards.
+func (p *Plugin) beforeRow(db *gorm.DB) []execution {
 	found, err := p.executions(db)
 	switch {
 	case err != nil:
@@ -342,4 +397,5 @@ func (p *Plugin) beforeRow(db *gorm.DB) {
 	default:
 		p.recordOrLose(db, found, -1)
 	}
+	return nil
 }

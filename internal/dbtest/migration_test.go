@@ -2,6 +2,7 @@ package dbtest
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"slices"
 	"testing"
@@ -141,6 +142,77 @@ func joins(database string) string {
 		return "ALTER TABLE towns ADD COLUMN land text REFERENCES lands (code) ON DELETE CASCADE"
 	}
 	return "ALTER TABLE towns ADD COLUMN land varchar(9), ADD FOREIGN KEY (land) REFERENCES lands (code) ON DELETE CASCADE"
+}
+
+// migrates are the ways in which GORM is given the SQL of a migration, and the
+// database that knows them if it is one.
+var migrates = []struct {
+	name, in string
+	run      func(db *gorm.DB, text string) error
+}{
+	{"Exec", "", func(db *gorm.DB, text string) error { return db.Exec(text).Error }},
+	{"Exec on a borrowed connection", "", func(db *gorm.DB, text string) error {
+		return db.Connection(func(tx *gorm.DB) error { return tx.Exec(text).Error })
+	}},
+	{"Raw with Scan", "", func(db *gorm.DB, text string) error { return db.Raw(text).Scan(&[]int{}).Error }},
+	{"Raw with Scan in a transaction", "", func(db *gorm.DB, text string) error {
+		return db.Transaction(func(tx *gorm.DB) error { return tx.Raw(text).Scan(&[]int{}).Error })
+	}},
+	{"Raw with Find", "", func(db *gorm.DB, text string) error { return db.Raw(text).Find(&[]Land{}).Error }},
+	{"Raw with First", "", func(db *gorm.DB, text string) error {
+		if err := db.Raw(text).First(&Land{}).Error; !errors.Is(err, gorm.ErrRecordNotFound) {
+			return errors.Join(err, errors.New("it has found something"))
+		}
+		return nil
+	}},
+	{"Raw with Rows", "", func(db *gorm.DB, text string) error {
+		rows, err := db.Raw(text).Rows()
+		if err != nil {
+			return err
+		}
+		rows.Next()
+		return errors.Join(rows.Err(), rows.Close())
+	}},
+	{"Raw with Row", "", func(db *gorm.DB, text string) error {
+		if err := db.Raw(text).Row().Scan(new(int)); !errors.Is(err, sql.ErrNoRows) {
+			return errors.Join(err, errors.New("it has found something"))
+		}
+		return nil
+	}},
+	{"several statements", "postgres", func(db *gorm.DB, text string) error {
+		return db.Exec("SET lock_timeout='5s'; DO $$ BEGIN " + text + "; END $$").Error
+	}},
+	{"a block", "mysql", func(db *gorm.DB, text string) error { return db.Exec("BEGIN NOT ATOMIC " + text + "; END").Error }},
+	{"a condition", "mysql", func(db *gorm.DB, text string) error {
+		return db.Exec("IF NOT EXISTS (SELECT 1 FROM towns) THEN " + text + "; END IF").Error
+	}},
+	{"a setting for one statement", "mysql", func(db *gorm.DB, text string) error {
+		return db.Exec("SET STATEMENT lock_wait_timeout=5 FOR " + text).Error
+	}},
+}
+
+func TestAConstraintIsSeenHoweverItIsAdded(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		for _, c := range migrates {
+			if c.in != "" && c.in != database.Name {
+				continue
+			}
+			t.Run(c.name, func(t *testing.T) {
+				database := Open(t, database.Name)
+				db, recorded := lands(t, database, []string{"CREATE TABLE lands (code varchar(9) PRIMARY KEY)", "CREATE TABLE towns (id int PRIMARY KEY)", "INSERT INTO lands VALUES ('at'), ('be')"})
+				require.NoError(t, db.Delete(&Land{Code: "be"}).Error) // for which the constraints are looked up
+				require.NoError(t, c.run(db, joins(database.Name)))
+				require.NoError(t, db.Create(&Town{ID: 1, Land: "at"}).Error)
+				require.NoError(t, db.Delete(&Land{Code: "at"}).Error)
+				require.Equal(t, []string{
+					`1/1 Jo created town 1 "": id - => 1; land - => "at"`,
+					`2/2 System for Jo deleted town 1 "": id 1 => -; land "at" => -`,
+				}, recorded())
+				require.Zero(t, database.SQL().Stats().InUse)
+			})
+		}
+	})
 }
 
 // TestAConstraintCountsFromTheCommitThatAddsIt has the constraints read by others
