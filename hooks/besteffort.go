@@ -29,6 +29,9 @@ func (p *Plugin) spare(ctx context.Context, tx audit.DBTX, part func() error) (l
 	}
 	run := func(ctx context.Context, text string) error {
 		_, err := tx.ExecContext(ctx, text)
+		if held, ok := tx.(*heldTx); ok && err == nil {
+			held.follow(savepointSteps(p.dialect.name, text))
+		}
 		return err
 	}
 	if err := run(ctx, "SAVEPOINT "+ourSavepoint); err != nil {

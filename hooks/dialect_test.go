@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,6 +45,8 @@ func TestSavepointSteps(t *testing.T) {
 		{"RELEASE SAVEPOINT sp1", []savepointStep{{releaseSavepoint, "sp1"}}},
 		{"release sp1", []savepointStep{{releaseSavepoint, "sp1"}}},
 		{"SELECT 1; SAVEPOINT a; ROLLBACK TO a", []savepointStep{{setSavepoint, "a"}, {rollbackToSavepoint, "a"}}},
+		{"ROLLBACK TO SAVEPOINT a /* " + strings.Repeat("x", 400) + " */", []savepointStep{{rollbackToSavepoint, "a"}}},
+		{"ROLLBACK TO a; SELECT " + strings.Repeat("1, ", 400) + "1; RELEASE a", []savepointStep{{rollbackToSavepoint, "a"}, {releaseSavepoint, "a"}}},
 		{"UPDATE savepoint SET x=1", nil},
 		{"SELECT 'SAVEPOINT a; ROLLBACK'", nil},
 	} {

@@ -96,38 +96,29 @@ func (t *heldTx) hold(events []audit.Event) {
 	t.events = append(t.events, events...)
 }
 
-// ExecContext implements gorm.ConnPool and watches for savepoints.
-func (t *heldTx) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
-	result, err := t.Tx.ExecContext(ctx, text, args...)
-	if err == nil {
-		t.watch(text)
-	}
-	return result, err
-}
-
-func (t *heldTx) watch(text string) {
-	for _, step := range savepointSteps(t.plugin.dialect.name, text) {
-		t.mu.Lock()
-		t.follow(step.kind, step.name)
-		t.mu.Unlock()
+// follow drops what steps take back that have been taken.
+func (t *heldTx) follow(steps []savepointStep) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, step := range steps {
+		t.take(step)
 	}
 }
 
-// follow drops what a step takes back.
-func (t *heldTx) follow(kind savepointKind, name string) {
-	switch kind {
+func (t *heldTx) take(step savepointStep) {
+	switch step.kind {
 	case setSavepoint:
-		t.savepoints = append(t.savepoints, savepoint{name, len(t.events)})
+		t.savepoints = append(t.savepoints, savepoint{step.name, len(t.events)})
 		return
 	case rollbackAll:
 		t.events, t.savepoints = nil, nil
 		return
 	}
 	for i := len(t.savepoints) - 1; i >= 0; i-- {
-		if t.savepoints[i].name != name {
+		if t.savepoints[i].name != step.name {
 			continue
 		}
-		if kind == releaseSavepoint {
+		if step.kind == releaseSavepoint {
 			t.savepoints = t.savepoints[:i]
 			return
 		}
@@ -225,9 +216,6 @@ type savepointStep struct {
 // savepointSteps recognises the statements of a text that set a savepoint, go back
 // to it or forget it, with their names, and those that take all back.
 func savepointSteps(dialect, text string) []savepointStep {
-	if len(text) > longestStep {
-		return nil
-	}
 	var (
 		steps []savepointStep
 		words []token
@@ -236,7 +224,9 @@ func savepointSteps(dialect, text string) []savepointStep {
 	for {
 		t, more := l.next()
 		if more && t.kind != ';' {
-			words = append(words, t)
+			if len(words) < longestStep {
+				words = append(words, t)
+			}
 			continue
 		}
 		if step := stepOf(words); step.kind != notSavepoint {
@@ -249,9 +239,9 @@ func savepointSteps(dialect, text string) []savepointStep {
 	}
 }
 
-// longestStep bounds the texts that are looked through: every statement of a
-// transaction passes here.
-const longestStep = 300
+// longestStep is how many words such a statement has at most, which is enough of
+// any: ROLLBACK TRANSACTION TO SAVEPOINT name.
+const longestStep = 5
 
 func stepOf(words []token) savepointStep {
 	is := func(i int, w string) bool { return i < len(words) && words[i].is(w) }

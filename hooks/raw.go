@@ -85,7 +85,8 @@ func RawSQL(p RawPolicy) Option {
 
 // rawRun is what there is to do when raw SQL has run.
 type rawRun struct {
-	found    []execution // to be recorded
+	found    []execution     // to be recorded
+	steps    []savepointStep // that it takes
 	migrates bool
 }
 
@@ -101,9 +102,9 @@ func (p *Plugin) raw(treat func(db *gorm.DB) []execution) func(db *gorm.DB) {
 		if db.Error != nil || db.DryRun || db.Statement.SQL.Len() == 0 {
 			return
 		}
-		var run rawRun
 		text := db.Statement.SQL.String()
-		for _, step := range savepointSteps(p.dialect.name, text) {
+		run := rawRun{steps: savepointSteps(p.dialect.name, text)}
+		for _, step := range run.steps {
 			tx := connection(db.Statement.ConnPool)
 			run.migrates = run.migrates || step.kind != setSavepoint && p.migrations.has(tx)
 			u := unitFrom(db.Statement.Context, tx)
@@ -123,7 +124,7 @@ func (p *Plugin) raw(treat func(db *gorm.DB) []execution) func(db *gorm.DB) {
 			}
 			run.migrates = true
 		}
-		if run.migrates || len(run.found) > 0 {
+		if run.migrates || len(run.found) > 0 || len(run.steps) > 0 {
 			note(db, running, run)
 		}
 	}
@@ -295,6 +296,9 @@ func endsWithin(dialect, body string) bool {
 func (p *Plugin) afterRaw(counted bool) func(db *gorm.DB) {
 	return func(db *gorm.DB) {
 		run, _ := noted(db, running).(rawRun)
+		if held, ok := connection(db.Statement.ConnPool).(*heldTx); ok && len(run.steps) > 0 && succeeded(db) {
+			held.follow(run.steps)
+		}
 		if len(run.found) > 0 {
 			p.finishRaw(db, run.found, counted)
 		}
@@ -302,6 +306,14 @@ func (p *Plugin) afterRaw(counted bool) func(db *gorm.DB) {
 			p.forgetTables()
 		}
 	}
+}
+
+// succeeded reports whether a statement has run. Its rows may be read later.
+func succeeded(db *gorm.DB) bool {
+	if row, ok := db.Statement.Dest.(*sql.Row); ok && row.Err() != nil {
+		return false
+	}
+	return db.Error == nil || errors.Is(db.Error, gorm.ErrRecordNotFound)
 }
 
 // finishRaw records SQL that has run and closes the transaction that was opened

@@ -2,8 +2,11 @@ package dbtest
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -284,6 +287,85 @@ func TestWhatIsRolledBackLeavesNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSavepointsAreFollowedHoweverTheyAreWritten where events wait for the commit.
+func TestSavepointsAreFollowedHoweverTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	exec := func(tx *gorm.DB, text string) error { return tx.Exec(text).Error }
+	scan := func(tx *gorm.DB, text string) error { return tx.Raw(text).Scan(&[]int{}).Error }
+	find := func(tx *gorm.DB, text string) error { return tx.Raw(text).Find(&[]Word{}).Error }
+	first := func(tx *gorm.DB, text string) error {
+		if err := tx.Raw(text).First(&Word{}).Error; !errors.Is(err, gorm.ErrRecordNotFound) {
+			return errors.Join(err, errors.New("it has found something"))
+		}
+		return nil
+	}
+	row := func(tx *gorm.DB, text string) error {
+		if err := tx.Raw(text).Row().Scan(new(int)); !errors.Is(err, sql.ErrNoRows) {
+			return errors.Join(err, errors.New("it has found something"))
+		}
+		return nil
+	}
+	long := strings.Repeat("x", 400)
+	ways := []struct {
+		name, back string
+		set, run   func(tx *gorm.DB, text string) error
+		several    bool // statements at a time
+	}{
+		{"Exec", "ROLLBACK TO SAVEPOINT a", exec, exec, false},
+		{"Raw with Scan", "ROLLBACK TO SAVEPOINT a", exec, scan, false},
+		{"Raw with Find", "ROLLBACK TO SAVEPOINT a", exec, find, false},
+		{"Raw with First", "ROLLBACK TO SAVEPOINT a", exec, first, false},
+		{"Raw with Row", "ROLLBACK TO SAVEPOINT a", exec, row, false},
+		{"Raw with Scan that sets it", "ROLLBACK TO SAVEPOINT a", scan, exec, false},
+		{"RollbackTo", "a", exec, func(tx *gorm.DB, name string) error { return tx.RollbackTo(name).Error }, false},
+		{"a long comment", "ROLLBACK TO SAVEPOINT a /* " + long + " */", exec, exec, false},
+		{"a long statement that follows", "ROLLBACK TO a; SELECT '" + long + "'", exec, exec, true},
+	}
+	for _, prepare := range []bool{false, true} {
+		t.Run(fmt.Sprintf("prepared %t", prepare), func(t *testing.T) {
+			t.Parallel()
+			Each(t, func(t *testing.T, database *Database) {
+				cfg := quiet()
+				cfg.PrepareStmt = prepare
+				o := newOffice(t, database, storeInMemory, nil, cfg)
+				word := func(id string) *Word { return &Word{ID: id, WorkspaceID: "w1", Name: id} }
+				for _, c := range ways {
+					if c.several && (database.Name == "mysql" || prepare) {
+						continue
+					}
+					require.Equal(t, []string{
+						`1/1 Jo created word b "b": id - => "b"; workspace_id - => "w1"; name - => "b"`,
+						`2/1 Jo created word d "d": id - => "d"; workspace_id - => "w1"; name - => "d"`,
+					}, o.told(t, func(db *gorm.DB) error {
+						return db.Transaction(func(tx *gorm.DB) error {
+							return errors.Join(tx.Create(word("b")).Error, c.set(tx, "SAVEPOINT a"), tx.Create(word("c")).Error,
+								c.run(tx, c.back), tx.Create(word("d")).Error)
+						})
+					}), c.name)
+					require.NoError(t, o.raw.Where("true").Delete(&Word{}).Error)
+				}
+			})
+		})
+	}
+}
+
+// TestASavepointPastGORMIsNotFollowed by what waits for the commit.
+func TestASavepointPastGORMIsNotFollowed(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, database *Database) {
+		o := newOffice(t, database, storeInMemory, nil)
+		require.Len(t, o.told(t, func(db *gorm.DB) error {
+			return db.Transaction(func(tx *gorm.DB) error {
+				_, set := tx.Statement.ConnPool.ExecContext(o.ctx, "SAVEPOINT a")
+				err := tx.Create(&Word{ID: "a", WorkspaceID: "w1"}).Error
+				_, back := tx.Statement.ConnPool.ExecContext(o.ctx, "ROLLBACK TO SAVEPOINT a")
+				return errors.Join(set, err, back)
+			})
+		}), 1)
+		require.ErrorIs(t, o.raw.Take(&Word{}).Error, gorm.ErrRecordNotFound)
+	})
 }
 
 func TestAChangeSetIsOneTransaction(t *testing.T) {
