@@ -35,20 +35,18 @@ func writesWithin(dialect, text string, block bool) []written {
 	}
 	c.block = c.block || dialect == "mysql" && c.at(1).kind == ':' // a label
 	c.run()
-	if dialect == "postgres" && c.is(0, "DO") {
-		c.found = append(c.found, writesWithin(dialect, c.body(), true)...)
-	}
 	return c.found
 }
 
-// body is the text that DO runs.
-func (c *classifier) body() string {
-	for i, t := range c.tokens {
-		if t.kind == otherToken && t.text != "" && !c.is(i-1, "LANGUAGE") {
-			return t.text
+// body is the text that the DO at place i runs, which may be in several pieces.
+func (c *classifier) body(i int) string {
+	var pieces []string
+	for ; i < len(c.tokens) && c.tokens[i].kind != ';'; i++ {
+		if t := c.tokens[i]; t.kind == otherToken && !c.is(i-1, "LANGUAGE") {
+			pieces = append(pieces, t.text)
 		}
 	}
-	return ""
+	return strings.Join(pieces, "")
 }
 
 // mayWrite are the first words of statements that may write to a table.
@@ -128,6 +126,10 @@ func (c *classifier) run() {
 			if i = c.skipDefinition(i); c.is(i, "AS") {
 				continue // the query that makes a table
 			}
+		case word == "DO" && c.dialect == "postgres":
+			s.begun = true
+			c.found = append(c.found, writesWithin(c.dialect, c.body(i), true)...)
+			continue
 		case word == "ANALYZE", word == "SET" && c.is(i+1, "STATEMENT"):
 			s.leading = true
 		case word == "EXPLAIN", word == "DESCRIBE", word == "DESC":

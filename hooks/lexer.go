@@ -67,8 +67,7 @@ func (l *lexer) next() (token, bool) {
 			return token{quotedToken, l.unicode()}, true
 		}
 		if postgres && strings.EqualFold(word, "E") && strings.HasPrefix(l.text, "'") {
-			l.quoted('\'', true)
-			return token{kind: otherToken}, true
+			return token{otherToken, l.quoted('\'', true)}, true
 		}
 		return token{wordToken, word}, true
 	case unicode.IsDigit(r):
@@ -144,6 +143,13 @@ func (l *lexer) quoted(mark byte, escapes bool) string {
 	}
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
+		if escapes && text[i] == '\\' {
+			if r, _, rest, err := strconv.UnquoteChar(text[i:], mark); err == nil { // a line break, for instance
+				b.WriteRune(r)
+				i = len(text) - len(rest) - 1
+				continue
+			}
+		}
 		if (text[i] == mark || escapes && text[i] == '\\') && i+1 < len(text) {
 			i++
 		}

@@ -268,7 +268,7 @@ func controlsItself(dialect, text string) bool {
 			does && t.kind == otherToken && endsWithin(dialect, t.text):
 			return true
 		}
-		does = does || begins && dialect == "postgres" && t.is("DO")
+		does = does && t.kind != ';' || begins && dialect == "postgres" && t.is("DO")
 		last = token{}
 		if begins || t.is("SET") {
 			last = t
