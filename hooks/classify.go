@@ -63,6 +63,9 @@ var mainVerbs = map[string]bool{
 // beforeNames are the words of WITH that come before the name of a column.
 var beforeNames = []string{"BY", "SET", "CYCLE", "USING"}
 
+// switchedOff are the words behind an option of EXPLAIN that is not wanted.
+var switchedOff = []string{"false", "off", "0"}
+
 // blockBegins are the words that begin a block of statements, or a text of them; of
 // the words within it, blockSteps come before a statement.
 var (
@@ -111,7 +114,9 @@ func (c *classifier) run() {
 			continue
 		}
 		word := strings.ToUpper(t.text)
-		analyzed = analyzed || word == "ANALYZE"
+		if word == "ANALYZE" {
+			analyzed = !slices.Contains(switchedOff, strings.ToLower(c.at(i+1).text))
+		}
 		verb := false
 		switch {
 		case s.leading && mainVerbs[word]:

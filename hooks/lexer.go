@@ -8,7 +8,7 @@ import (
 )
 
 // token is a word, a quoted name, something without meaning here, which may be a
-// text, or a mark by its own character.
+// text or a number, or a mark by its own character.
 type token struct {
 	kind rune
 	text string
@@ -71,10 +71,11 @@ func (l *lexer) next() (token, bool) {
 		}
 		return token{wordToken, word}, true
 	case unicode.IsDigit(r):
-		if word := l.word(); mysql && strings.ContainsFunc(word, unicode.IsLetter) {
+		word := l.word()
+		if mysql && strings.ContainsFunc(word, unicode.IsLetter) {
 			return token{wordToken, word}, true // a name may begin with a digit
 		}
-		return token{kind: otherToken}, true
+		return token{otherToken, word}, true
 	case strings.ContainsRune("();,.*:", r):
 		l.text = l.text[size:]
 		return token{kind: r}, true
@@ -96,9 +97,12 @@ func (l *lexer) skipSpace() bool {
 	case strings.HasPrefix(l.text, "#") && l.dialect == "mysql":
 		_, l.text, _ = strings.Cut(l.text, "\n")
 	case l.dialect == "mysql" && (strings.HasPrefix(l.text, "/*!") || strings.HasPrefix(l.text, "/*M!")):
-		_, l.text, _ = strings.Cut(l.text, "!")
-		l.text = strings.TrimLeft(l.text, "0123456789")
-		l.code = true
+		_, code, _ := strings.Cut(l.text, "!")
+		if strings.HasPrefix(code, "999999") { // the version of no server
+			l.comment()
+			break
+		}
+		l.text, l.code = strings.TrimLeft(code, "0123456789"), true
 	case l.code && strings.HasPrefix(l.text, "*/"):
 		l.text, l.code = l.text[2:], false
 	case strings.HasPrefix(l.text, "/*"):

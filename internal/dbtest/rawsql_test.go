@@ -129,6 +129,12 @@ var rawWrites = []struct {
 	{"a statement that is explained", func(db *gorm.DB) error {
 		return db.Exec(map[string]string{"postgres": "EXPLAIN (ANALYZE, FORMAT JSON)", "mysql": "ANALYZE FORMAT=JSON"}[db.Name()] + " DELETE FROM vaults").Error
 	}, []string{`1/1 Jo executed vault * "": statement - => "delete"; table - => "vaults"`}, "sqlite"},
+	{"a statement that is explained without being run", func(db *gorm.DB) error {
+		return errors.Join(db.Exec("EXPLAIN (ANALYZE false) DELETE FROM vaults").Error, db.Exec("EXPLAIN (COSTS off, ANALYZE 0) DELETE FROM vaults").Error)
+	}, nil, "sqlite mysql"},
+	{"a statement for no version of MariaDB", func(db *gorm.DB) error {
+		return db.Exec("/*!999999 DELETE FROM vaults; */ SELECT 1").Error
+	}, nil, "sqlite postgres"},
 	{"a borrowed connection", func(db *gorm.DB) error {
 		return db.Connection(func(tx *gorm.DB) error { return tx.Exec("UPDATE vaults SET name = 'n'").Error })
 	}, []string{`1/1 Jo executed vault * "": statement - => "update"; table - => "vaults"; rows - => 2`}, ""},
