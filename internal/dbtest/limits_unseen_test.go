@@ -106,6 +106,11 @@ func TestWritesThatThePluginDoesNotSee(t *testing.T) {
 			[]string{`1/1 Jo executed town * "": statement - => "update"; table - => "towns"`},
 			moved,
 		},
+		{"a table of that name elsewhere, which is taken for the recorded one", "sqlite", nil, func(db *gorm.DB) error {
+			return db.Transaction(func(tx *gorm.DB) error {
+				return errors.Join(tx.Exec("CREATE TEMP TABLE towns (id int)").Error, tx.Exec("INSERT INTO temp.towns VALUES (9)").Error, tx.Exec("DROP TABLE temp.towns").Error)
+			})
+		}, []string{`1/1 Jo executed town * "": statement - => "insert"; table - => "temp.towns"; rows - => 1`}, "lands WHERE code = 'at' AND NOT EXISTS (SELECT 1 FROM towns WHERE id = 9)"},
 		{"the pool below GORM", "", nil, func(db *gorm.DB) error {
 			pool, err := db.DB()
 			if err == nil {
