@@ -222,11 +222,12 @@ func (p *keyPart) Scan(src any) error {
 	return nil
 }
 
-// withoutTold leaves out rows of a table that have events of their own.
+// withoutTold leaves out rows of a table that have events of their own; in lists of
+// their own, since what follows these refers to them.
 func withoutTold(found []*fallout, t *table, told map[string]bool) {
 	for _, f := range found {
 		if f.table == t {
-			f.rows = slices.DeleteFunc(f.rows, func(row image) bool { return told[row.key] })
+			f.rows = slices.DeleteFunc(slices.Clone(f.rows), func(row image) bool { return told[row.key] })
 		}
 		withoutTold(f.below, t, told)
 	}
