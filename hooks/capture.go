@@ -37,6 +37,7 @@ type capture struct {
 	lost     error // why it is not recorded; see spare
 	kind     statementKind
 	assigned assignments
+	matching *matching // by which it was read before
 	before   []image
 	read     bool // the rows of a DELETE were read before it, even if there were none
 	after    []image
@@ -114,10 +115,16 @@ func (c *capture) instead(ctx context.Context, text string, args []any) (sql.Res
 	if err := c.prepare(ctx, text, args); err != nil {
 		return nil, err
 	}
+	text, args, pinned := c.pinned(text, args)
 	if c.canReturn() {
 		return c.execReturning(ctx, text, args)
 	}
-	return nil, nil
+	if !pinned {
+		return nil, nil
+	}
+	result, err := c.tx.ExecContext(ctx, text, args...) // below GORM's cache of prepared statements
+	c.ran = err == nil
+	return result, err
 }
 
 // QueryContext implements gorm.ConnPool: GORM asks for columns back, so the new
@@ -152,7 +159,13 @@ func (c *capture) insteadRows(ctx context.Context, text string, args []any) (*sq
 	if c.kind == inserting && c.wantsRows() && !c.mayReplace() {
 		return c.insertReturning(ctx, text, args)
 	}
-	return nil, nil
+	text, args, pinned := c.pinned(text, args)
+	if !pinned {
+		return nil, nil
+	}
+	rows, err := c.tx.QueryContext(ctx, text, args...)
+	c.ran = err == nil
+	return rows, err
 }
 
 // own reports whether GORM is running the statement itself. A callback of the
@@ -326,7 +339,7 @@ func (c *capture) execReturning(ctx context.Context, text string, args []any) (_
 		var images []image
 		images, err = query(ctx, c.tx, c.layout, c.assigned, text+" RETURNING "+c.list(), args)
 		if c.kind == deleting {
-			if err == nil && c.read && len(c.before) != len(images) { // what else goes with them was not read
+			if err == nil && c.read && !sameRows(c.before, images) { // what else goes with them was not read
 				return nil, failed(errRowsMoved(c.table.name))
 			}
 			c.before = images
@@ -342,6 +355,15 @@ func (c *capture) execReturning(ctx context.Context, text string, args []any) (_
 		return affected(len(c.before)), nil
 	}
 	return affected(len(c.after)), nil
+}
+
+// sameRows reports whether two lists are of the same rows, in whatever order.
+func sameRows(a, b []image) bool {
+	of := make(map[string]bool, len(a))
+	for i := range a {
+		of[a[i].key] = true
+	}
+	return len(a) == len(b) && !slices.ContainsFunc(b, func(row image) bool { return !of[row.key] })
 }
 
 // affected is the result of a statement that was run for its rows.

@@ -3,6 +3,7 @@ package hooks
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -12,18 +13,23 @@ import (
 // matching is the SELECT of the rows that an UPDATE or DELETE is going to change.
 type matching struct {
 	text   string
-	vars   int  // how many of the last variables of the statement are its own
-	random bool // it would find others than the statement
+	vars   int    // how many of the last variables of the statement are its own
+	random bool   // it would find others than the statement
+	fickle bool   // it might: the statement is to be pinned
+	tail   string // what the statement ends in, from its conditions on
+	rest   string // of that, behind the conditions
+	behind int    // how many variables that has
 }
 
 // readMatching reads, and locks, the rows that the statement at hand is going to
 // change. Most end in the conditions of that SELECT. All of one text do so then,
 // and the SELECT need not be built for each.
 func (c *capture) readMatching(ctx context.Context, text string, args []any) ([]image, error) {
-	m := c.layout.textsFor(c.assigned).matching.of(text, func() matching { return c.matchingOf(text, len(args)) })
+	m := c.layout.textsFor(c.assigned).matching.of(text, func() *matching { return c.matchingOf(text, len(args)) })
 	if m.random {
 		return nil, failed(fmt.Errorf("the conditions of a statement on table %q are random, so it would change other rows than were read before; read their keys first and name these", c.table.name))
 	}
+	c.matching = m
 	if m.text == "" {
 		return c.selectMatching(ctx)
 	}
@@ -32,14 +38,69 @@ func (c *capture) readMatching(ctx context.Context, text string, args []any) ([]
 
 // matchingOf makes the SELECT for statements of a text; none if it is not sure
 // which of their variables are those of the conditions.
-func (c *capture) matchingOf(text string, args int) matching {
+func (c *capture) matchingOf(text string, args int) *matching {
 	s, conditions := c.buildMatching()
-	m := matching{random: isRandom(c.plugin.dialect.name, conditions)}
-	_, joined := c.joinedTables()
-	if !joined && strings.Count(text, "?") == args && strings.HasSuffix(text, conditions) && strings.Count(conditions, "?") == len(s.Vars) {
-		m.text, m.vars = s.SQL.String(), len(s.Vars)
+	d := c.plugin.dialect
+	m := &matching{random: isRandom(d.name, conditions), vars: len(s.Vars)}
+	returning, _ := c.clauses("RETURNING")
+	tail := strings.TrimRight(conditions+" "+returning, " ")
+	if _, joined := c.joinedTables(); joined || !strings.HasSuffix(text, tail) {
+		return m
 	}
+	if strings.Count(text, "?") == args && strings.Count(tail, "?") == len(s.Vars) {
+		m.text = s.SQL.String()
+	}
+	rest, vars := returning, 0
+	if d.name == "mysql" {
+		rest, vars = c.clauses("ORDER BY", "LIMIT", "RETURNING")
+	}
+	_, limited := c.db.Statement.Clauses["LIMIT"]
+	m.fickle = d.name != "sqlite" && (limited || mentions(d.name, conditions, "SELECT"))
+	m.tail, m.rest, m.behind = tail, rest, vars
 	return m
+}
+
+// clauses is what GORM makes of some clauses of the statement, and how many variables
+// these have.
+func (c *capture) clauses(names ...string) (string, int) {
+	stmt := c.db.Statement
+	s := &gorm.Statement{DB: c.db, Clauses: stmt.Clauses, Table: stmt.Table, TableExpr: stmt.TableExpr, Schema: stmt.Schema, Context: stmt.Context}
+	s.Build(names...)
+	return s.SQL.String(), len(s.Vars)
+}
+
+// mentions reports whether SQL has a word.
+func mentions(dialect, text, word string) bool {
+	l := &lexer{dialect: dialect, text: text}
+	for t, ok := l.next(); ok; t, ok = l.next() {
+		if t.is(word) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxPinned bounds the keys that stand in place of conditions: databases take some
+// ten thousand variables.
+const maxPinned = 20000
+
+// pinned is a statement with the keys of the rows that were read, and locked, in place
+// of its conditions, if by these the database might choose others when it is asked
+// again: with a LIMIT it takes rows as it finds them, and a subquery may pass over
+// what somebody has locked.
+func (c *capture) pinned(text string, args []any) (string, []any, bool) {
+	m, n := c.matching, len(c.before)*len(c.table.keys)
+	if m == nil || !m.fickle || n == 0 || n > maxPinned {
+		return text, args, false
+	}
+	head := args[:len(args)-m.vars]
+	values := make([][]any, len(c.before))
+	for i := range c.before {
+		values[i] = c.before[i].args
+	}
+	condition, keys := c.plugin.dialect.in(c.layout.keyNames, values, len(head))
+	behind := args[len(args)-m.behind:]
+	return strings.TrimSuffix(text, m.tail) + "WHERE " + condition + " " + m.rest, slices.Concat(head, keys, behind), true
 }
 
 // isRandom reports whether conditions call a function that gives something else

@@ -117,7 +117,7 @@ type texts struct {
 	old       string // the same under names that nothing in SET can mean
 	again     string // the SELECT of a row that a statement has left, by its key
 
-	matching kept[matching] // by the text of an UPDATE or DELETE
+	matching kept[*matching] // by the text of an UPDATE or DELETE
 }
 
 // find returns the place of a column, or -1.
