@@ -187,8 +187,9 @@ func (f *fallout) join(d dialect, l *layout) string {
 // lock follows the SELECT of both tables. The parents are locked already.
 func (f *fallout) lock(d dialect) string {
 	lock := d.lockForUpdate
-	if f.removes || d.meet(f.layout.keyNames, f.columns) {
-		lock = d.lock
+	changes := func(columns []string) bool { return d.meet(columns, f.columns) }
+	if f.removes || changes(f.layout.keyNames) || slices.ContainsFunc(f.table.unique, changes) {
+		lock = d.lock // see updateLock
 	}
 	if d.name == "postgres" {
 		lock += " OF " + d.quote(f.layout.table)

@@ -3,6 +3,7 @@ package hooks
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -103,6 +104,19 @@ func (c *capture) pinned(text string, args []any) (string, []any, bool) {
 	return strings.TrimSuffix(text, m.tail) + "WHERE " + condition + " " + m.rest, slices.Concat(head, keys, behind), true
 }
 
+// updateLock follows the SELECT of the rows of an UPDATE. PostgreSQL locks a row more
+// strictly if a unique column gets another value, and who has locked it less must not
+// ask for more then. Save, and other structs, assign all that they have, the same as
+// a rule.
+func (c *capture) updateLock() string {
+	d, changes := c.plugin.dialect, func(columns []string) bool { return slices.ContainsFunc(columns, c.assigned.has) }
+	named := reflect.Indirect(reflect.ValueOf(c.db.Statement.Dest)).Kind() == reflect.Map
+	if c.setsKey() || named && slices.ContainsFunc(c.table.unique, changes) {
+		return d.lock
+	}
+	return d.lockForUpdate
+}
+
 // isRandom reports whether conditions call a function that gives something else
 // each time.
 func isRandom(dialect, conditions string) bool {
@@ -144,8 +158,8 @@ func (c *capture) buildMatching() (s *gorm.Statement, conditions string) {
 		clauses = []string{"WHERE", "ORDER BY", "LIMIT"}
 	}
 	lock := d.lock
-	if c.kind == updating && !c.setsKey() {
-		lock = d.lockForUpdate
+	if c.kind == updating {
+		lock = c.updateLock()
 	}
 	from, joined := c.joinedTables()
 	if joined {

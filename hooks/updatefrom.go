@@ -61,7 +61,7 @@ func (c *capture) joinOld(set, where, old, returning string) string {
 	table := d.quote(c.layout.table)
 	var b strings.Builder
 	b.Grow(len(set) + len(where) + len(old) + len(returning) + 200)
-	b.WriteString(set + " FROM (SELECT " + old + " FROM " + table + where + d.lockForUpdate + ") audit_old WHERE ")
+	b.WriteString(set + " FROM (SELECT " + old + " FROM " + table + where + c.updateLock() + ") audit_old WHERE ")
 	for i, k := range c.layout.keys {
 		if i > 0 {
 			b.WriteString(" AND ")

@@ -26,7 +26,9 @@ func TestALimitMeansTheRowsThatAreRecorded(t *testing.T) {
 		rows  int64
 	}{
 		{"an update", func(db *gorm.DB) *gorm.DB { return db.Model(&Town{}).Where("1 = 1").Limit(1).Update("land", "b") }, 1},
-		{"an update of several", func(db *gorm.DB) *gorm.DB { return db.Model(&Town{}).Where("id > ? OR id < ?", 1, 9).Order("land").Limit(2).Update("land", "b") }, 2},
+		{"an update of several", func(db *gorm.DB) *gorm.DB {
+			return db.Model(&Town{}).Where("id > ? OR id < ?", 1, 9).Order("land").Limit(2).Update("land", "b")
+		}, 2},
 		{"a delete", func(db *gorm.DB) *gorm.DB { return db.Where("1 = 1").Limit(1).Delete(&Town{}) }, 1},
 		{"a delete that gives its rows back", func(db *gorm.DB) *gorm.DB { return db.Clauses(returning).Where("1 = 1").Limit(2).Delete(&[]Town{}) }, 2},
 		{"a delete without conditions", func(db *gorm.DB) *gorm.DB {

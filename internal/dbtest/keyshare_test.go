@@ -1,6 +1,7 @@
 package dbtest
 
 import (
+	"errors"
 	"sync"
 	"testing"
 
@@ -19,6 +20,11 @@ type (
 		Bees int
 	}
 	Bee struct {
+		ID     int `gorm:"primaryKey;autoIncrement:false"`
+		HiveID *int
+	}
+	Cell struct {
+		Tenant int `gorm:"primaryKey;autoIncrement:false"`
 		ID     int `gorm:"primaryKey;autoIncrement:false"`
 		HiveID *int
 	}
@@ -83,6 +89,80 @@ func TestRowsMayBeReferredToWhileTheyAreUpdated(t *testing.T) {
 			require.Equal(t, want, recorded())
 		})
 	}
+}
+
+// TestAnUpdateOfAUniqueColumnHoldsNothingWhileItWaits for those who have referred to
+// the row, and who may write to it yet.
+func TestAnUpdateOfAUniqueColumnHoldsNothingWhileItWaits(t *testing.T) {
+	t.Parallel()
+	one := 1
+	for name, update := range map[string]func(db *gorm.DB) error{
+		"one row": func(db *gorm.DB) error { return db.Model(&Hive{ID: 1}).Update("name", "z").Error },
+		"rows by a condition": func(db *gorm.DB) error {
+			return db.Model(&Hive{}).Where("bees < 9 AND id = 1").Update("name", "z").Error
+		},
+		"several columns": func(db *gorm.DB) error {
+			return db.Model(&Hive{ID: 1}).Updates(map[string]any{"name": "z", "bees": gorm.Expr("bees")}).Error
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, recorded := hives(t)
+			others := db.Begin()
+			defer others.Rollback()
+			require.NoError(t, others.Create(&Bee{ID: 2, HiveID: &one}).Error)
+			done := make(chan error, 1)
+			go func() { done <- update(db) }()
+			requireBlocks(t, others, db.Session(&gorm.Session{NewDB: true}))
+			require.NoError(t, others.Model(&Hive{ID: 1}).Update("bees", gorm.Expr("bees + 1")).Error)
+			require.NoError(t, others.Commit().Error)
+			require.NoError(t, <-done)
+			require.Equal(t, []string{
+				`1/1 Jo created bee 2 "": id - => 2; hive_id - => 1`, `2/1 Jo updated hive 1 "": bees 0 => 1`, `3/2 Jo updated hive 1 "": name "a" => "z"`,
+			}, recorded())
+		})
+	}
+}
+
+// TestSaveIsTakenToLeaveUniqueColumnsAsTheyAre and asks for more than it has if one
+// changes.
+func TestSaveIsTakenToLeaveUniqueColumnsAsTheyAre(t *testing.T) {
+	t.Parallel()
+	one := 1
+	db, _ := hives(t)
+	others := db.Begin()
+	defer others.Rollback()
+	require.NoError(t, others.Create(&Bee{ID: 2, HiveID: &one}).Error)
+	done := make(chan error, 1)
+	go func() { done <- db.Save(&Hive{ID: 1, Name: "z"}).Error }()
+	requireBlocks(t, others, db.Session(&gorm.Session{NewDB: true}))
+	err := others.Model(&Hive{ID: 1}).Update("bees", gorm.Expr("bees + 1")).Error
+	require.NoError(t, others.Rollback().Error)
+	require.ErrorContains(t, errors.Join(err, <-done), "deadlock detected")
+}
+
+// TestColumnsThatAreEmptiedApartFromAKeyAreLockedWithIt though PostgreSQL would not.
+func TestColumnsThatAreEmptiedApartFromAKeyAreLockedWithIt(t *testing.T) {
+	t.Parallel()
+	db, recorded := lands(t, Open(t, "postgres"), []string{
+		"CREATE TABLE towns (id int PRIMARY KEY, land text)", "CREATE TABLE hives (tenant int, id int, PRIMARY KEY (tenant, id))",
+		"CREATE TABLE cells (tenant int, id int, hive_id int, PRIMARY KEY (tenant, id), FOREIGN KEY (tenant, hive_id) REFERENCES hives ON DELETE SET NULL (hive_id))",
+		"CREATE TABLE eggs (tenant int, cell int, FOREIGN KEY (tenant, cell) REFERENCES cells)",
+		"INSERT INTO hives VALUES (1, 1)", "INSERT INTO cells VALUES (1, 1, 1)",
+	}, hooks.Model[Cell]("cell"))
+	others := db.Begin()
+	defer others.Rollback()
+	require.NoError(t, others.Exec("INSERT INTO eggs VALUES (1, 1)").Error)
+	remove := func() error {
+		return db.Transaction(func(tx *gorm.DB) error {
+			require.NoError(t, tx.Exec("SET LOCAL lock_timeout = '50ms'").Error)
+			return tx.Table("hives").Where("id = 1").Delete(nil).Error
+		})
+	}
+	require.ErrorContains(t, remove(), "55P03")
+	require.NoError(t, others.Commit().Error)
+	require.NoError(t, remove())
+	require.Equal(t, []string{`1/1 System for Jo updated cell 1/1 "": hive_id 1 => null`}, recorded())
 }
 
 // TestTransactionsThatInsertAndCountDoNotWaitForEachOther: each inserts a row and
