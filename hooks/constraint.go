@@ -81,13 +81,13 @@ LEFT JOIN pg_catalog.pg_collation l ON l.oid=CASE WHEN pl.collisdeterministic TH
 LEFT JOIN pg_catalog.pg_namespace ln ON ln.oid=l.collnamespace
 WHERE k.contype='f' AND k.conparentid=0 AND (k.confdeltype IN ('c','n','d') OR k.confupdtype IN ('c','n','d'))
 ORDER BY k.oid, u.place`,
-	"mysql": `SELECT '', k.TABLE_NAME, TRUE, '', k.REFERENCED_TABLE_NAME, TRUE,
+	"mysql": `SELECT k.TABLE_SCHEMA, k.TABLE_NAME, k.TABLE_SCHEMA=DATABASE(), k.REFERENCED_TABLE_SCHEMA, k.REFERENCED_TABLE_NAME, k.REFERENCED_TABLE_SCHEMA=DATABASE(),
 	CONCAT(k.TABLE_NAME, ' ', k.CONSTRAINT_NAME), r.DELETE_RULE IN ('CASCADE','SET NULL','SET DEFAULT'), r.UPDATE_RULE IN ('CASCADE','SET NULL','SET DEFAULT'), r.DELETE_RULE='CASCADE',
 	k.COLUMN_NAME, k.REFERENCED_COLUMN_NAME, ''
 FROM information_schema.REFERENTIAL_CONSTRAINTS r
 JOIN information_schema.KEY_COLUMN_USAGE k
 	ON k.CONSTRAINT_SCHEMA=r.CONSTRAINT_SCHEMA AND k.CONSTRAINT_NAME=r.CONSTRAINT_NAME AND k.TABLE_NAME=r.TABLE_NAME
-WHERE r.CONSTRAINT_SCHEMA=DATABASE() AND k.CONSTRAINT_SCHEMA=DATABASE() AND k.REFERENCED_TABLE_SCHEMA=DATABASE()
+WHERE r.CONSTRAINT_SCHEMA=COALESCE(NULLIF(?,''),DATABASE()) AND k.CONSTRAINT_SCHEMA=r.CONSTRAINT_SCHEMA AND k.REFERENCED_TABLE_NAME IS NOT NULL
 	AND (r.DELETE_RULE IN ('CASCADE','SET NULL','SET DEFAULT') OR r.UPDATE_RULE IN ('CASCADE','SET NULL','SET DEFAULT'))
 ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION`,
 	"sqlite": `SELECT '', m.name, 1, '', f."table", 1, m.name||' '||f.id,
@@ -98,9 +98,32 @@ WHERE m.type='table' AND (f.on_delete IN ('CASCADE','SET NULL','SET DEFAULT') OR
 ORDER BY m.name, f.id, f.seq`,
 }
 
-// foreignKeys reads the constraints.
-func (d dialect) foreignKeys(ctx context.Context, tx audit.DBTX) ([]foreignKey, error) {
-	rows, err := tx.QueryContext(ctx, foreignKeyQueries[d.name])
+// foreignKeys reads the constraints: of MySQL's databases, the connection's own and
+// those of recorded tables.
+func (d dialect) foreignKeys(ctx context.Context, tx audit.DBTX, n *names, recorded map[string]*table) ([]foreignKey, error) {
+	if d.name != "mysql" {
+		return d.foreignKeysOf(ctx, tx)
+	}
+	databases := []string{""}
+	for name := range recorded {
+		database, _, named := strings.Cut(name, ".")
+		if database = n.fold(database); named && database != n.fold(n.home) && !slices.Contains(databases, database) {
+			databases = append(databases, database)
+		}
+	}
+	var keys []foreignKey
+	for _, database := range databases {
+		more, err := d.foreignKeysOf(ctx, tx, database)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, more...)
+	}
+	return keys, nil
+}
+
+func (d dialect) foreignKeysOf(ctx context.Context, tx audit.DBTX, args ...any) ([]foreignKey, error) {
+	rows, err := tx.QueryContext(ctx, foreignKeyQueries[d.name], args...)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +168,7 @@ func (p *Plugin) constraints(ctx context.Context, tx audit.DBTX) (*catalogue, er
 		return c, nil
 	}
 	forgotten, tables := p.forgotten.Load(), p.known()
-	keys, err := p.dialect.foreignKeys(ctx, tx)
+	keys, err := p.dialect.foreignKeys(ctx, tx, p.names.Load(), tables)
 	if err != nil {
 		return nil, fmt.Errorf("read the database's foreign keys: %w", err)
 	}

@@ -135,21 +135,45 @@ func TestADefaultWithinAKeyIsToldAsADeletion(t *testing.T) {
 	}
 }
 
-// TestCascadesInOtherDatabasesAreNotSeen asks MariaDB for what lies in two
-// databases, and SQLite for what lies in one that is attached.
-func TestCascadesInOtherDatabasesAreNotSeen(t *testing.T) {
+// TestCascadesInOtherDatabases are seen on MariaDB, where the recorded tables lead
+// to them, and not in one that is attached to SQLite.
+func TestCascadesInOtherDatabases(t *testing.T) {
 	t.Parallel()
 	t.Run("two databases of MariaDB", func(t *testing.T) {
 		database, other := Open(t, "mysql"), Open(t, "mysql")
-		towns := other.Namespace + ".towns"
+		towns, further := other.Namespace+".towns", other.Namespace+".lands"
+		db, recorded := lands(t, database, []string{
+			usualLands[0], usualLands[2], "CREATE TABLE " + further + " (code varchar(9) PRIMARY KEY)", "INSERT INTO " + further + " VALUES ('xx')",
+			"CREATE TABLE " + towns + " (id int PRIMARY KEY, land varchar(9), own varchar(9), FOREIGN KEY (land) REFERENCES " + database.Namespace + ".lands (code) ON DELETE CASCADE ON UPDATE CASCADE," +
+				" FOREIGN KEY (own) REFERENCES " + further + " (code) ON DELETE SET NULL ON UPDATE CASCADE)",
+		}, hooks.Model[Land]("land"))
+		require.NoError(t, db.Table(towns).Model(&Town{}).Create(map[string]any{"id": 1, "land": "at", "own": "xx"}).Error)
+		require.NoError(t, db.Table(further).Model(&Land{Code: "xx"}).Update("code", "yy").Error)
+		require.NoError(t, db.Table(further).Delete(&Land{Code: "yy"}).Error)
+		require.NoError(t, db.Model(&Land{Code: "at"}).Update("code", "zz").Error)
+		require.NoError(t, db.Delete(&Land{Code: "zz"}).Error)
+		require.Equal(t, []string{
+			`1/1 Jo created town 1 "": id - => 1; land - => "at"; own - => "xx"`,
+			`2/2 Jo updated land xx "": code "xx" => "yy"`, `3/2 System for Jo updated town 1 "" because of 2: own "xx" => "yy"`,
+			`4/3 Jo deleted land yy "": code "yy" => -`, `5/3 System for Jo updated town 1 "" because of 4: own "yy" => null`,
+			`6/4 Jo updated land at "": code "at" => "zz"`, `7/4 System for Jo updated town 1 "" because of 6: land "at" => "zz"`,
+			`8/5 Jo deleted land zz "": code "zz" => -`, `9/5 System for Jo deleted town 1 "" because of 8: id 1 => -; land "zz" => -; own null => -`,
+		}, recorded())
+		require.ErrorIs(t, db.Table(towns).Take(&Town{}).Error, gorm.ErrRecordNotFound)
+	})
+	t.Run("by way of a database of MariaDB in which no table is recorded", func(t *testing.T) {
+		database, other := Open(t, "mysql"), Open(t, "mysql")
+		areas := other.Namespace + ".areas"
 		db, recorded := lands(t, database, []string{
 			usualLands[0], usualLands[2],
-			"CREATE TABLE " + towns + " (id int PRIMARY KEY, land varchar(9), FOREIGN KEY (land) REFERENCES " + database.Namespace + ".lands (code) ON DELETE CASCADE)",
+			"CREATE TABLE " + areas + " (id int PRIMARY KEY, land varchar(9), FOREIGN KEY (land) REFERENCES " + database.Namespace + ".lands (code) ON DELETE CASCADE)",
+			"CREATE TABLE towns (id int PRIMARY KEY, land int, FOREIGN KEY (land) REFERENCES " + areas + " (id) ON DELETE CASCADE)",
+			"INSERT INTO " + areas + " VALUES (7, 'at')", "INSERT INTO towns VALUES (1, 7)",
 		}, hooks.Model[Land]("land"))
-		require.NoError(t, db.Table(towns).Create(&Town{ID: 1, Land: "at"}).Error)
 		require.NoError(t, db.Delete(&Land{Code: "at"}).Error)
-		require.Equal(t, []string{`1/1 Jo created town 1 "": id - => 1; land - => "at"`, `2/2 Jo deleted land at "": code "at" => -`}, recorded())
-		require.ErrorIs(t, db.Table(towns).Take(&Town{}).Error, gorm.ErrRecordNotFound)
+		require.Equal(t, []string{`1/1 Jo deleted land at "": code "at" => -`}, recorded())
+		require.ErrorIs(t, db.Take(&Town{}).Error, gorm.ErrRecordNotFound)
+		require.NoError(t, openGorm(t, database).Exec("DROP TABLE towns").Error) // else neither database could be dropped first
 	})
 	t.Run("an attached database of SQLite", func(t *testing.T) {
 		database := Open(t, "sqlite")
