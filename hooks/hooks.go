@@ -329,7 +329,7 @@ func (p *Plugin) capture(db *gorm.DB, t *table, followed *catalogue) {
 	} else {
 		c = new(capture)
 	}
-	*c = capture{ConnPool: stmt.ConnPool, tx: tx, plugin: p, db: db, table: t, unit: u, catalogue: followed}
+	c.ConnPool, c.tx, c.plugin, c.db, c.table, c.unit, c.catalogue = stmt.ConnPool, tx, p, db, t, u, followed
 	var pool gorm.ConnPool = c
 	if p.spares {
 		c.lost = p.unrecordable(db)

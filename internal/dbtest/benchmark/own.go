@@ -98,7 +98,7 @@ func (b *bench) measureOwn(ctx context.Context, size size) (err error) {
 				return err
 			}
 		}
-		n := max(50/op.rows, 1)
+		n := max(1000/op.rows, 1)
 		for turn := range size.turns {
 			for k := range works {
 				i := (turn + k) % len(works) // nobody always follows the same one
