@@ -138,11 +138,11 @@ func TestMariaDBMayTellOfMoreDeadlocks(t *testing.T) {
 			require.NoError(t, two.Delete(&Land{Code: "ch"}).Error)
 			done := make(chan error, 1)
 			go func() { done <- one.Create(&Town{ID: 5, Land: "ch"}).Error }()
-			waits := "SELECT count(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id IN (SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE())"
+			waits := "SELECT count(*) FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND INFO LIKE 'INSERT INTO `towns`%' AND TIME_MS > 100"
 			require.Eventually(t, func() bool {
 				var n int
 				return openGorm(t, database).Raw(waits).Scan(&n).Error == nil && n > 0
-			}, 10*time.Second, 50*time.Millisecond)
+			}, 10*time.Second, 10*time.Millisecond)
 			err := two.Create(&Town{ID: 6, Land: "at"}).Error
 			if err == nil {
 				require.NoError(t, two.Commit().Error)
