@@ -45,12 +45,20 @@ func hives(t *testing.T) (*gorm.DB, func() []string) {
 	}, hooks.Model[Hive]("hive"), hooks.Model[Bee]("bee"), hooks.Model[Flight]("flight"))
 }
 
+// refer begins a transaction that inserts a row which refers to the first hive.
+func refer(t *testing.T, db *gorm.DB) *gorm.DB {
+	t.Helper()
+	others, one := db.Begin(), 1
+	t.Cleanup(func() { others.Rollback() })
+	require.NoError(t, others.Create(&Bee{ID: 2, HiveID: &one}).Error)
+	return others
+}
+
 // TestRowsMayBeReferredToWhileTheyAreUpdated as PostgreSQL allows it, in whatever way
 // the update is made: nobody waits for a transaction that has inserted a row which
 // refers to the updated one.
 func TestRowsMayBeReferredToWhileTheyAreUpdated(t *testing.T) {
 	t.Parallel()
-	one := 1
 	for name, update := range map[string]func(db *gorm.DB) error{
 		"one row": func(db *gorm.DB) error { return db.Model(&Hive{ID: 1}).Update("bees", gorm.Expr("bees + 1")).Error },
 		"rows by a condition": func(db *gorm.DB) error {
@@ -74,9 +82,7 @@ func TestRowsMayBeReferredToWhileTheyAreUpdated(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db, recorded := hives(t)
-			others := db.Begin()
-			defer others.Rollback()
-			require.NoError(t, others.Create(&Bee{ID: 2, HiveID: &one}).Error)
+			others := refer(t, db)
 			require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
 				require.NoError(t, tx.Exec("SET LOCAL lock_timeout = '5s'").Error)
 				return update(tx)
@@ -95,7 +101,6 @@ func TestRowsMayBeReferredToWhileTheyAreUpdated(t *testing.T) {
 // the row, and who may write to it yet.
 func TestAnUpdateOfAUniqueColumnHoldsNothingWhileItWaits(t *testing.T) {
 	t.Parallel()
-	one := 1
 	for name, update := range map[string]func(db *gorm.DB) error{
 		"one row": func(db *gorm.DB) error { return db.Model(&Hive{ID: 1}).Update("name", "z").Error },
 		"rows by a condition": func(db *gorm.DB) error {
@@ -108,9 +113,7 @@ func TestAnUpdateOfAUniqueColumnHoldsNothingWhileItWaits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db, recorded := hives(t)
-			others := db.Begin()
-			defer others.Rollback()
-			require.NoError(t, others.Create(&Bee{ID: 2, HiveID: &one}).Error)
+			others := refer(t, db)
 			done := make(chan error, 1)
 			go func() { done <- update(db) }()
 			requireBlocks(t, others, db.Session(&gorm.Session{NewDB: true}))
@@ -128,11 +131,8 @@ func TestAnUpdateOfAUniqueColumnHoldsNothingWhileItWaits(t *testing.T) {
 // changes.
 func TestSaveIsTakenToLeaveUniqueColumnsAsTheyAre(t *testing.T) {
 	t.Parallel()
-	one := 1
 	db, _ := hives(t)
-	others := db.Begin()
-	defer others.Rollback()
-	require.NoError(t, others.Create(&Bee{ID: 2, HiveID: &one}).Error)
+	others := refer(t, db)
 	done := make(chan error, 1)
 	go func() { done <- db.Save(&Hive{ID: 1, Name: "z"}).Error }()
 	requireBlocks(t, others, db.Session(&gorm.Session{NewDB: true}))

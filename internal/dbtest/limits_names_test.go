@@ -70,6 +70,22 @@ func TestAViewWhoseRowsCannotBeLocked(t *testing.T) {
 	require.Equal(t, []string{`1/1 Jo deleted report 1 "": id 1 => -; code "a" => -; n 1 => -`}, recorded())
 }
 
+// TestAnAttemptThatFindsNoConnectionIsMissing waits ten seconds, for SQLite is locked by
+// the very transaction that waits.
+func TestAnAttemptThatFindsNoConnectionIsMissing(t *testing.T) {
+	t.Parallel()
+	db, recorded := lands(t, Open(t, "sqlite"), usualLands, hooks.FailedWrites())
+	require.NoError(t, db.Connection(func(c *gorm.DB) error {
+		return c.Transaction(func(tx *gorm.DB) error {
+			require.NoError(t, tx.Create(&Town{ID: 3, Land: "ch"}).Error)
+			require.NoError(t, tx.SavePoint("s").Error)
+			require.Error(t, tx.Create(&Town{ID: 3, Land: "ch"}).Error)
+			return tx.RollbackTo("s").Error
+		})
+	}))
+	require.Equal(t, []string{`1/1 Jo created town 3 "": id - => 3; land - => "ch"`}, recorded())
+}
+
 // TestAttemptsWithinAConnectionAreApart since nobody watches the transactions that are
 // begun there.
 func TestAttemptsWithinAConnectionAreApart(t *testing.T) {
