@@ -298,7 +298,9 @@ type Store interface {
 // a change and its events are committed together or not at all.
 type TxStore interface {
 	Store
-	// AppendTx is [Store.Append] on tx. It neither commits nor rolls back.
+	// AppendTx is [Store.Append] on tx. It neither commits nor rolls back: after
+	// an error some of the events may be there, until the caller rolls back tx,
+	// or a savepoint before them.
 	AppendTx(ctx context.Context, tx DBTX, events []Event) error
 }
 

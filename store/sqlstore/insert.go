@@ -16,9 +16,10 @@ import (
 //
 // It takes half the time of one that says everything for each of them.
 type insert struct {
-	dialect Dialect
-	head    string
-	one     string
+	dialect    Dialect
+	head       string
+	headWithin string // of one that a transaction takes back if it fails
+	one        string
 }
 
 // statement is an INSERT with its variables.
@@ -28,7 +29,13 @@ type statement struct {
 }
 
 func newInsert(n names) insert {
-	q := insert{dialect: n.dialect, head: "INSERT INTO " + n.qualified(n.events) + " (" + strings.Join(columns[:], ", ") + ") "}
+	into := "INTO " + n.qualified(n.events) + " (" + strings.Join(columns[:], ", ") + ") "
+	q := insert{dialect: n.dialect, head: "INSERT " + into, headWithin: "INSERT " + into}
+	if n.dialect == SQLite {
+		// Else it keeps a copy of each page that a statement changes, to take back
+		// what this one has written alone: a fifth of the time of many events.
+		q.headWithin = "INSERT OR FAIL " + into
+	}
 	var b strings.Builder
 	b.WriteString(q.head + "VALUES (")
 	for i := range columns {
@@ -41,8 +48,10 @@ func newInsert(n names) insert {
 	return q
 }
 
-// statements are those that write some rows, in their order.
-func (q *insert) statements(rows [][]any) []statement {
+// statements are those that write some rows, in their order. Each of them writes
+// all or none of its rows, unless there is a transaction to take back what it has
+// written before it fails.
+func (q *insert) statements(rows [][]any, within bool) []statement {
 	if len(rows) == 1 {
 		return []statement{{q.one, rows[0]}}
 	}
@@ -50,7 +59,7 @@ func (q *insert) statements(rows [][]any) []statement {
 	size := q.dialect.rowsPerInsert(len(differ))
 	all := make([]statement, 0, (len(rows)+size-1)/size)
 	for part := range slices.Chunk(rows, size) {
-		all = append(all, q.joined(part, differ))
+		all = append(all, q.joined(part, differ, within))
 	}
 	return all
 }
@@ -76,11 +85,16 @@ func sameArg(a, b any) bool {
 }
 
 // joined is one statement for all rows.
-func (q *insert) joined(rows [][]any, differ []int) statement {
+func (q *insert) joined(rows [][]any, differ []int, within bool) statement {
 	s := statement{args: make([]any, 0, len(columns)+len(rows)*len(differ))}
 	var b strings.Builder
 	b.Grow(len(q.head) + 600 + len(rows)*(4+2*len(differ)))
-	b.WriteString(q.head + "SELECT ")
+	if within {
+		b.WriteString(q.headWithin)
+	} else {
+		b.WriteString(q.head)
+	}
+	b.WriteString("SELECT ")
 	for c, d := 0, 0; c < len(columns); c++ {
 		if c > 0 {
 			b.WriteByte(',')

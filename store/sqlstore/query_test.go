@@ -152,13 +152,13 @@ func TestAnInsertSaysOnceWhatItsRowsHaveInCommon(t *testing.T) {
 		}
 		variables := func(s statement) int { return strings.Count(s.text, "?") + strings.Count(s.text, "$") }
 
-		one := q.statements(rows(1, 0))
+		one := q.statements(rows(1, 0), true)
 		require.Len(t, one, 1)
 		require.Equal(t, len(columns), variables(one[0]))
 		for _, differing := range []int{1, 3, len(columns)} {
 			for _, n := range []int{2, 16, maxRows} {
 				written := 0
-				for _, s := range q.statements(rows(n, differing)) {
+				for _, s := range q.statements(rows(n, differing), true) {
 					require.Len(t, s.args, variables(s))
 					require.LessOrEqual(t, len(s.args), 65535)
 					if d == SQLite {

@@ -64,7 +64,7 @@ func (s *Store) Append(ctx context.Context, events []audit.Event) error {
 	if err != nil {
 		return err
 	}
-	if statements := s.sql.statements(rows); len(rows) == len(events) && len(statements) == 1 {
+	if statements := s.sql.statements(rows, false); len(rows) == len(events) && len(statements) == 1 {
 		return s.run(ctx, s.db, statements)
 	}
 	tx, err := s.db.BeginTx(ctx, nil)
@@ -87,12 +87,13 @@ func (s *Store) AppendTx(ctx context.Context, tx audit.DBTX, events []audit.Even
 	if len(events) == 1 {
 		return s.appendOne(ctx, tx, &events[0])
 	}
+	_, within := tx.(interface{ Commit() error })
 	for len(events) > 0 {
 		rows, err := s.encode(events)
 		if err != nil {
 			return err
 		}
-		if err := s.run(ctx, tx, s.sql.statements(rows)); err != nil {
+		if err := s.run(ctx, tx, s.sql.statements(rows, within)); err != nil {
 			return err
 		}
 		events = events[len(rows):]

@@ -87,6 +87,25 @@ var txRules = []rule[txStore]{
 		},
 	},
 	{
+		"AppendTx/FailedWithinASavepoint",
+		"what an append has written before it failed goes with the savepoint before it, and the transaction goes on",
+		func(t *testing.T, s txStore) {
+			ctx := context.Background()
+			tx := s.begin(t)
+			exec := func(query string) {
+				_, err := tx.ExecContext(ctx, query)
+				require.NoError(t, err)
+			}
+			require.NoError(t, s.AppendTx(ctx, tx, series(2)))
+			exec("SAVEPOINT storetest")
+			require.ErrorIs(t, s.AppendTx(ctx, tx, []audit.Event{event(3), event(4), event(2), event(5)}), audit.ErrDuplicate)
+			exec("ROLLBACK TO SAVEPOINT storetest")
+			require.NoError(t, s.AppendTx(ctx, tx, []audit.Event{event(4)}))
+			require.NoError(t, tx.Commit())
+			requireEvents(t, s, []audit.Event{event(1), event(2), event(4)})
+		},
+	},
+	{
 		"AppendTx/NeitherCommitsNorRollsBack",
 		"AppendTx leaves the transaction open, also if it fails",
 		func(t *testing.T, s txStore) {

@@ -76,7 +76,7 @@ func (v ready[T]) within(ctx context.Context, do func(ready[T]) error) error {
 
 // insert writes the events of rows.
 func (v ready[T]) insert(w where, operation, changes string) error {
-	number, key := "(? + row_number() OVER ())", ""
+	number, key, verb := "(? + row_number() OVER ())", "", "INSERT"
 	switch v.dialect {
 	case sqlstore.Postgres:
 		key = "CAST(lpad(to_hex(CAST(? AS bigint) + row_number() OVER ()), 32, '0') AS uuid)"
@@ -84,12 +84,13 @@ func (v ready[T]) insert(w where, operation, changes string) error {
 		key = "UNHEX(LPAD(HEX" + number + ", 32, '0'))"
 	default:
 		key = "CAST(printf('%016x', " + number + ") AS BLOB)"
+		verb = "INSERT OR FAIL" // as package sqlstore has it
 	}
 	condition, value := "crowd = ?", any(w.crowd)
 	if w.id != "" {
 		condition, value = "id = ?", w.id
 	}
-	done := v.db.Exec("INSERT INTO "+readyLog+" (id, time, workspace, actor_kind, actor_id, actor_name, operation, origin, entity_type, entity_id,"+
+	done := v.db.Exec(verb+" INTO "+readyLog+" (id, time, workspace, actor_kind, actor_id, actor_name, operation, origin, entity_type, entity_id,"+
 		" entity_label, entity_owner, ownership, changes, derived, schema_version) SELECT "+key+
 		", ?, workspace_id, 'user', user_id, 'Jo', ?, 'manual', 'time_entry', id, description, user_id, 'self', ?, 0, 1 FROM "+v.table()+
 		" WHERE "+condition, *v.last, time.Now().UnixMicro(), operation, changes, value)
