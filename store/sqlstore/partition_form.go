@@ -48,8 +48,21 @@ func (b bounded) public() Partition {
 // form finds out how the events' table is made.
 func (s *Store) form(ctx context.Context, tx audit.DBTX) (form, error) {
 	f := form{triggerNames: triggerNames{events: s.names.events}}
-	err := tx.QueryRowContext(ctx, `SELECT n.nspname, c.relkind = 'p' FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.oid = to_regclass($1)`, s.names.qualified(s.names.events)).Scan(&f.schema, &f.partitioned)
+	var err error
+	for there := true; there; {
+		err = tx.QueryRowContext(ctx, `SELECT n.nspname, c.relkind = 'p' FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+			WHERE c.oid = to_regclass($1)`, s.names.qualified(s.names.events)).Scan(&f.schema, &f.partitioned)
+		if !errors.Is(err, sql.ErrNoRows) {
+			break
+		}
+		// A name leads to the table of now, the rest is as of when the statement
+		// began: somebody may have put a partitioned table in the place of the plain
+		// one meanwhile.
+		var lookup error
+		if there, lookup = s.exists(ctx, tx, s.names.events); lookup != nil {
+			err = lookup
+		}
+	}
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return f, fmt.Errorf("%w: there is no table %s; call Store.Migrate", audit.ErrSchema, s.names.qualified(s.names.events))
