@@ -17,6 +17,9 @@ const maxWords = 500
 
 // of returns a text as a variable.
 func (w *words) of(s string) any {
+	if s == "" {
+		return "" // which takes no room
+	}
 	if v, ok := w.known.Load(s); ok {
 		return v
 	}

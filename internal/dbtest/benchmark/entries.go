@@ -45,7 +45,7 @@ func (b *bench) measureEntries(ctx context.Context, size size) error {
 		return err
 	}
 	variants := []variant{bareEntries(b.raw), handEntries(b.raw, b.database), hookEntries(hooked), triggerEntries(b.raw), readyEntries(b.raw, b.database.Dialect)}
-	columns := []string{"bare", "by hand", "hooks", "row trigger", "hooks/bare", "hooks/by hand", "by hand/bare", "row trigger/bare", "ready events/bare"}
+	columns := []string{"bare", "by hand", "hooks", "row trigger", "hooks/bare", "hooks/by hand", "by hand/bare", "row trigger/bare", "ready events/bare", "ready events/by hand"}
 	if b.database.Dialect == sqlstore.Postgres {
 		if err := b.installOurs(ctx); err != nil {
 			return err

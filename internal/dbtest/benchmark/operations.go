@@ -26,12 +26,15 @@ type where struct {
 	crowd int
 }
 
-func (w where) apply(db *gorm.DB) *gorm.DB {
+// condition is the one that chooses rows, with its variable.
+func (w where) condition() (string, any) {
 	if w.id != "" {
-		return db.Where("id = ?", w.id)
+		return "id = ?", w.id
 	}
-	return db.Where("crowd = ?", w.crowd)
+	return "crowd = ?", w.crowd
 }
+
+func (w where) apply(db *gorm.DB) *gorm.DB { return db.Where(w.condition()) }
 
 // Crowds of rows.
 const (
