@@ -34,6 +34,7 @@ type capture struct {
 	called   bool // GORM has handed the statement over
 	ran      bool
 	recorded bool  // by the statement itself; see composed
+	alone    bool  // in no transaction, as yet; see mayRunAlone
 	lost     error // why it is not recorded; see spare
 	kind     statementKind
 	assigned assignments
@@ -80,9 +81,6 @@ func (c *capture) Commit() error { return c.ConnPool.(gorm.TxCommitter).Commit()
 // Rollback implements gorm.TxCommitter.
 func (c *capture) Rollback() error { return c.ConnPool.(gorm.TxCommitter).Rollback() }
 
-// untransacted is a capture that is in no transaction.
-type untransacted struct{ gorm.ConnPool }
-
 // ExecContext implements gorm.ConnPool.
 func (c *capture) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
 	if !c.own() {
@@ -104,10 +102,8 @@ func (c *capture) instead(ctx context.Context, text string, args []any) (sql.Res
 	if err := c.open(ctx, text); err != nil {
 		return nil, err
 	}
-	if text, args, err := c.compose(ctx, text, args); err != nil {
-		return nil, failed(err)
-	} else if text != "" {
-		return c.execComposed(ctx, text, args)
+	if result, done, err := recordingItself(ctx, c, text, args, c.execComposed); done {
+		return result, err
 	}
 	if text, ok := c.updateFrom(text); ok {
 		return c.execUpdateFrom(ctx, text, args)
@@ -148,10 +144,8 @@ func (c *capture) insteadRows(ctx context.Context, text string, args []any) (*sq
 	if err := c.open(ctx, text); err != nil {
 		return nil, err
 	}
-	if text, args, err := c.compose(ctx, text, args); err != nil {
-		return nil, failed(err)
-	} else if text != "" {
-		return c.queryComposed(ctx, text, args)
+	if rows, done, err := recordingItself(ctx, c, text, args, c.queryComposed); done {
+		return rows, err
 	}
 	if err := c.prepare(ctx, text, args); err != nil {
 		return nil, err

@@ -40,6 +40,7 @@ import (
 type composed struct {
 	fits  atomic.Int32 // of tableFits: whether the table is one
 	forms kept[string] // empty if there is no such form
+	alone kept[string] // the same for statements that are in no transaction
 	rows  sync.Pool    // of *composedRow
 }
 
@@ -165,7 +166,11 @@ func (c *capture) compose(ctx context.Context, text string, args []any) (_ strin
 	if !c.composable(ctx) {
 		return "", nil, nil
 	}
-	form := c.layout.composed.forms.of(text, func() string { return c.composeText(text, len(args)) })
+	forms := &c.layout.composed.forms
+	if c.alone {
+		forms = &c.layout.composed.alone
+	}
+	form := forms.of(text, func() string { return c.composeText(text, len(args)) })
 	if form == "" {
 		return "", nil, nil
 	}
@@ -357,8 +362,12 @@ func (r *composedRow) take(rows *sql.Rows) error {
 	return nil
 }
 
-// images is the number of values in the images of a row.
+// images is the number of values in the images of a row, of which a statement on its
+// own returns none.
 func (c *capture) images() int {
+	if c.alone {
+		return 0
+	}
 	n := len(c.layout.columns)
 	for i := range c.layout.columns {
 		if c.layout.columns[i].wide {
@@ -433,6 +442,9 @@ func (c *capture) queryComposed(ctx context.Context, text string, args []any) (_
 
 // composedError tells an error of recording from one of the statement.
 func (c *capture) composedError(err error) error {
+	if c.alone && isDoubtful(err) {
+		return errDoubtful
+	}
 	if ours := c.plugin.composer.ComposedError(err); ours != nil {
 		return failed(ours)
 	}

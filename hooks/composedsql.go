@@ -45,13 +45,17 @@ func (c *capture) composeText(text string, variables int) string {
 	}
 	s := eventSQL{layout: l, kind: c.kind, set: c.assigned, entity: c.table.entity.kind, composer: c.plugin.composer}
 	s.deletes = c.kind == updating && l.deleted >= 0 && len(c.assigned.set) == 1 && c.assigned.has(l.columns[l.deleted].name)
+	answer := "audit_doubt,(SELECT count(*) FROM audit_written)" + s.images()
+	if c.alone {
+		answer = "CASE WHEN audit_doubt THEN (left(audit_id,0)||" + literalSQL(doubtWord) + ")::boolean ELSE false END,(SELECT count(*) FROM audit_written)"
+	}
 	// Without OFFSET the texts would be made once for each time that they are named.
 	return "WITH audit_row AS (" + text + ")," +
 		"audit_text AS (SELECT *" + listVariables(variables) + s.texts() + " FROM audit_row OFFSET 0)," +
 		"audit_event AS MATERIALIZED (SELECT *,COALESCE(" + s.doubt() + ",false) AS audit_doubt FROM audit_text)," +
 		"audit_written AS (" + c.plugin.composer.ComposeText("audit_event", s.computed(), variables+ownVariables) +
 		" WHERE NOT audit_doubt AND audit_changes<>'[]' RETURNING 1) " +
-		"SELECT " + l.edition + theirs + "audit_doubt,(SELECT count(*) FROM audit_written)" + s.images() + " FROM audit_event"
+		"SELECT " + l.edition + theirs + answer + " FROM audit_event"
 }
 
 // ownVariables is the number of variables that composeArgs adds to those of the

@@ -129,6 +129,12 @@ func Record(db *gorm.DB, events ...audit.Event) error {
 		return errors.New("audit: hooks.Record needs a *gorm.DB that uses the plugin")
 	}
 	ctx := db.Statement.Context
+	if c, ok := captureOf(db.Statement.ConnPool); ok && c.alone { // a callback just before GORM's own
+		if err := c.begin(); err != nil {
+			return err
+		}
+		db.Statement.ConnPool = c
+	}
 	if !inTransaction(db.Statement.ConnPool) && !p.borrows(db.Statement.ConnPool) {
 		return p.rec.Record(ctx, events...)
 	}

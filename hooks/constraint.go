@@ -344,7 +344,8 @@ func (p *Plugin) beginDelete(db *gorm.DB) {
 			note(db, followed, c)
 		}
 	}
-	if p.deleted(db.Statement, c) != nil {
+	deletesAssociations := len(db.Statement.Selects) > 0
+	if p.deleted(db.Statement, c) != nil && (deletesAssociations || !p.mayRunAlone(db.Statement)) {
 		p.openTransaction(db)
 	}
 }

@@ -336,7 +336,7 @@ func (p *Plugin) capture(db *gorm.DB, t *table, followed *catalogue) {
 		pool = &spared{c}
 	}
 	if !inTransaction(stmt.ConnPool) {
-		pool = untransacted{pool}
+		pool, c.alone = untransacted{pool}, !p.spares
 	}
 	stmt.ConnPool = pool
 }

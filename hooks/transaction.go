@@ -77,7 +77,7 @@ const ownTransaction = "audit:transaction"
 // begin opens a transaction for a statement that has none, as under
 // SkipDefaultTransaction: otherwise a change could outlive its event.
 func (p *Plugin) begin(db *gorm.DB) {
-	if p.tableOf(db.Statement) != nil {
+	if p.tableOf(db.Statement) != nil && !p.mayRunAlone(db.Statement) {
 		p.openTransaction(db)
 	}
 }
@@ -88,18 +88,27 @@ func (p *Plugin) openTransaction(db *gorm.DB) {
 		return
 	}
 	p.hold(db)
+	err := p.openTransactionOn(db)
+	if err == nil {
+		return
+	}
+	if p.spares {
+		note(db, unbegun, err)
+		return
+	}
+	_ = db.AddError(err) // as of GORM's own transaction
+}
+
+// openTransactionOn puts a transaction in the place of a statement's connection.
+func (p *Plugin) openTransactionOn(db *gorm.DB) error {
 	pool := db.Statement.ConnPool
 	tx := db.Begin()
 	if tx.Error != nil {
-		if p.spares {
-			note(db, unbegun, tx.Error)
-			return
-		}
-		_ = db.AddError(tx.Error) // as of GORM's own transaction
-		return
+		return tx.Error
 	}
 	db.Statement.ConnPool = tx.Statement.ConnPool
 	note(db, ownTransaction, pool)
+	return nil
 }
 
 // commit closes the transaction that begin has opened. Like GORM's own part of

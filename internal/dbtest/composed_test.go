@@ -158,7 +158,7 @@ func TestAStatementThatRecordsItselfSaysWhatGoSays(t *testing.T) {
 				step{"delete by a strange key", func(db *gorm.DB) error { return db.Delete(&Spot{Place: s, Row: -1}).Error }})
 		}
 	}
-	run := func(store func(*sqlstore.Store) audit.Store) (map[string][]string, int) {
+	run := func(store func(*sqlstore.Store) audit.Store, skip bool) (map[string][]string, int) {
 		d := Open(t, "postgres")
 		watched, tap := tapInto(t, d)
 		db := watched.Gorm(t)
@@ -168,7 +168,7 @@ func TestAStatementThatRecordsItselfSaysWhatGoSays(t *testing.T) {
 		rec, err := audit.New(store(stored), &audit.Config{Now: clock.Now})
 		require.NoError(t, err)
 		require.NoError(t, db.Use(hooks.New(rec, hooks.Model[Parcel](audit.TypeTimeEntry), hooks.Model[Counted]("counted"), hooks.Model[Spot]("spot"))))
-		db = db.Session(&gorm.Session{NowFunc: clock.Now})
+		db = db.Session(&gorm.Session{NowFunc: clock.Now, SkipDefaultTransaction: skip})
 		told, composed := map[string][]string{}, 0
 		for i, s := range steps {
 			clock.next()
@@ -194,14 +194,16 @@ func TestAStatementThatRecordsItselfSaysWhatGoSays(t *testing.T) {
 		}
 		return told, composed
 	}
-	want, none := run(func(s *sqlstore.Store) audit.Store { return onlyAppends{s, s} })
+	want, none := run(func(s *sqlstore.Store) audit.Store { return onlyAppends{s, s} }, false)
 	require.Zero(t, none)
-	got, composed := run(func(s *sqlstore.Store) audit.Store { return s })
-	for i, s := range steps {
-		key := fmt.Sprintf("%d %s", i, s.name)
-		require.Equal(t, want[key], got[key], key)
+	for _, skip := range []bool{false, true} {
+		got, composed := run(func(s *sqlstore.Store) audit.Store { return s }, skip)
+		for i, s := range steps {
+			key := fmt.Sprintf("%d %s", i, s.name)
+			require.Equal(t, want[key], got[key], key)
+		}
+		require.Greater(t, composed, len(steps)*3/5, "most of them are recorded by the statement itself")
 	}
-	require.Greater(t, composed, len(steps)*3/5, "most of them are recorded by the statement itself")
 }
 
 // respell writes a value as Go does: JSON has several ways to write some
@@ -242,8 +244,15 @@ func TestAStatementThatRecordsItselfSeesWhatTriggersChange(t *testing.T) {
 
 func TestAStatementThatRecordsItselfKeepsErrorsApart(t *testing.T) {
 	t.Parallel()
+	for _, skip := range []bool{false, true} {
+		t.Run(fmt.Sprint("without default transactions: ", skip), func(t *testing.T) { keepErrorsApart(t, skip) })
+	}
+}
+
+func keepErrorsApart(t *testing.T, skip bool) {
+	t.Helper()
 	d := Open(t, "postgres")
-	db := d.Gorm(t)
+	db := d.Gorm(t, &gorm.Config{SkipDefaultTransaction: skip})
 	require.NoError(t, db.AutoMigrate(&Counted{}, &Parcel{}))
 	wire(t, db, d, storeInDatabase, nil, []hooks.Option{hooks.Model[Counted]("counted"), hooks.Model[Parcel]("parcel")})
 	require.NoError(t, db.Create(&Counted{ID: 5, Name: "a"}).Error)
