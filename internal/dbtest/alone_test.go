@@ -129,7 +129,9 @@ func TestARowNeedsNoTransactionWhereItsStatementRecordsIt(t *testing.T) {
 			t.Parallel()
 			d := Open(t, "postgres")
 			watched, tap := tapInto(t, d)
-			db := watched.Gorm(t, &gorm.Config{SkipDefaultTransaction: true, DisableForeignKeyConstraintWhenMigrating: true})
+			cfg := quiet()
+			cfg.SkipDefaultTransaction, cfg.DisableForeignKeyConstraintWhenMigrating = true, true
+			db := watched.Gorm(t, cfg)
 			require.NoError(t, db.AutoMigrate(&Street{}, &House{}, &Room{}))
 			require.NoError(t, db.Exec("ALTER TABLE houses ADD FOREIGN KEY (street_id) REFERENCES streets DEFERRABLE INITIALLY DEFERRED").Error)
 			clock := newClock()

@@ -252,7 +252,9 @@ func TestAStatementThatRecordsItselfKeepsErrorsApart(t *testing.T) {
 func keepErrorsApart(t *testing.T, skip bool) {
 	t.Helper()
 	d := Open(t, "postgres")
-	db := d.Gorm(t, &gorm.Config{SkipDefaultTransaction: skip})
+	cfg := quiet()
+	cfg.SkipDefaultTransaction = skip
+	db := d.Gorm(t, cfg)
 	require.NoError(t, db.AutoMigrate(&Counted{}, &Parcel{}))
 	wire(t, db, d, storeInDatabase, nil, []hooks.Option{hooks.Model[Counted]("counted"), hooks.Model[Parcel]("parcel")})
 	require.NoError(t, db.Create(&Counted{ID: 5, Name: "a"}).Error)

@@ -250,7 +250,11 @@ func TestATransactionOfThePluginIsLeftOpenWhereGORMsOwnIs(t *testing.T) {
 				require.Panics(t, func() {
 					db.WithContext(ctx).Model(&Town{ID: 1}).Update("land", jumpyExpression{})
 				})
-				require.Equal(t, c.open, database.SQL().Stats().InUse, "until the context ends")
+				open := c.open
+				if database.Name == "postgres" && cfg.SkipDefaultTransaction {
+					open = 0 // none is begun before the statement is there
+				}
+				require.Equal(t, open, database.SQL().Stats().InUse, "until the context ends")
 				end()
 				database.SQL().SetMaxOpenConns(1)
 				require.NoError(t, db.Model(&Town{ID: 1}).Update("land", "be").Error)

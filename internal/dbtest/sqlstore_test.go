@@ -19,6 +19,7 @@ import (
 )
 
 func TestSQLStoreKeepsTheContract(t *testing.T) {
+	t.Parallel()
 	// A table for each rule is quicker than a database for each.
 	newStore := func(db *Database) func(t *testing.T) *sqlstore.Store {
 		var tables atomic.Int64
