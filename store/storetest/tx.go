@@ -39,6 +39,13 @@ func (s txStore) begin(t *testing.T) *sql.Tx {
 	return tx
 }
 
+// run runs a statement in a transaction.
+func run(t *testing.T, tx *sql.Tx, query string) {
+	t.Helper()
+	_, err := tx.ExecContext(context.Background(), query)
+	require.NoError(t, err)
+}
+
 // onlyDBTX hides what is behind it, as GORM's pools do.
 type onlyDBTX struct{ audit.DBTX }
 
@@ -73,14 +80,10 @@ var txRules = []rule[txStore]{
 		func(t *testing.T, s txStore) {
 			ctx := context.Background()
 			tx := s.begin(t)
-			exec := func(query string) {
-				_, err := tx.ExecContext(ctx, query)
-				require.NoError(t, err)
-			}
 			require.NoError(t, s.AppendTx(ctx, tx, []audit.Event{event(1)}))
-			exec("SAVEPOINT storetest")
+			run(t, tx, "SAVEPOINT storetest")
 			require.NoError(t, s.AppendTx(ctx, tx, []audit.Event{event(2), event(3)}))
-			exec("ROLLBACK TO SAVEPOINT storetest")
+			run(t, tx, "ROLLBACK TO SAVEPOINT storetest")
 			require.NoError(t, s.AppendTx(ctx, tx, []audit.Event{event(3), event(4)}))
 			require.NoError(t, tx.Commit())
 			requireEvents(t, s, []audit.Event{event(1), event(3), event(4)})
@@ -92,14 +95,10 @@ var txRules = []rule[txStore]{
 		func(t *testing.T, s txStore) {
 			ctx := context.Background()
 			tx := s.begin(t)
-			exec := func(query string) {
-				_, err := tx.ExecContext(ctx, query)
-				require.NoError(t, err)
-			}
 			require.NoError(t, s.AppendTx(ctx, tx, series(2)))
-			exec("SAVEPOINT storetest")
+			run(t, tx, "SAVEPOINT storetest")
 			require.ErrorIs(t, s.AppendTx(ctx, tx, []audit.Event{event(3), event(4), event(2), event(5)}), audit.ErrDuplicate)
-			exec("ROLLBACK TO SAVEPOINT storetest")
+			run(t, tx, "ROLLBACK TO SAVEPOINT storetest")
 			require.NoError(t, s.AppendTx(ctx, tx, []audit.Event{event(4)}))
 			require.NoError(t, tx.Commit())
 			requireEvents(t, s, []audit.Event{event(1), event(2), event(4)})
