@@ -18,8 +18,8 @@ import (
 // through Go in between: the row, its event and the answer to the application
 // take one round trip.
 //
-//	WITH audit_row AS (the statement RETURNING its columns, old and new),
-//	audit_event AS (SELECT what the event says FROM audit_row),
+//	WITH audit_row AS (the statement RETURNING its columns, old and new, and what the event says),
+//	audit_event AS (SELECT that, and whether it is in doubt, FROM audit_row),
 //	audit_written AS (INSERT INTO the events SELECT ... FROM audit_event)
 //	SELECT ... FROM audit_event
 //
@@ -299,7 +299,7 @@ func (c *capture) isEquality(condition, column string) bool {
 type composedRow struct {
 	capture  *capture
 	doubtful bool
-	written  int   // events
+	eventful bool  // something is recorded
 	dest     []any // where the answer is scanned, after what GORM wants
 	theirs   int   // how much that is
 }
@@ -312,7 +312,7 @@ func (c *capture) newComposedRow(images int) *composedRow {
 		r = &composedRow{}
 	}
 	r.capture = c
-	r.dest = append(slices.Grow(r.dest, images+2), &r.doubtful, &r.written)
+	r.dest = append(slices.Grow(r.dest, images+2), &r.doubtful, &r.eventful)
 	for range images {
 		r.dest = append(r.dest, nothing{})
 	}
@@ -384,7 +384,9 @@ func (c *capture) images() int {
 func (c *capture) settled(r *composedRow) {
 	c.ran, c.recorded = true, !r.doubtful
 	c.complete, c.joined = true, c.kind == updating
-	c.plugin.rec.Count(r.written)
+	if r.eventful && c.recorded {
+		c.plugin.rec.Count(1)
+	}
 }
 
 // execComposed runs a statement of which GORM wants no rows.

@@ -15,46 +15,47 @@ func (c *capture) composeText(text string, variables int) string {
 	if stmt.SQL.String() != text || c.kind != inserting && !c.pinsKey() {
 		return ""
 	}
-	list := func(table string, name func(int) string) string {
+	s := eventSQL{layout: l, kind: c.kind, set: c.assigned, entity: c.table.entity.kind, composer: c.plugin.composer}
+	s.deletes = c.kind == updating && l.deleted >= 0 && len(c.assigned.set) == 1 && c.assigned.has(l.columns[l.deleted].name)
+	list := func(column, name func(int) string) string {
 		parts := make([]string, len(l.columns), len(l.columns)+1)
 		for i := range l.columns {
-			parts[i] = table + c.plugin.dialect.quote(l.columns[i].name) + " AS " + name(i)
+			parts[i] = column(i) + " AS " + name(i)
 		}
 		if name(0) == oldSQL(0) {
 			parts = append(parts, "xmin AS audit_version")
 		}
 		return strings.Join(parts, ",")
 	}
+	made := listVariables(variables) + s.texts()
 	theirs := ""
 	switch c.kind {
 	case inserting:
 		if c.wantsRows() {
 			theirs = c.returning() + ","
-			text += "," + list("", newSQL)
+			text += "," + list(s.now, newSQL) + made
 		} else {
-			text += " RETURNING " + list("", newSQL)
+			text += " RETURNING " + list(s.now, newSQL) + made
 		}
 	case updating:
 		set, where, ok := c.split(text)
 		if !ok {
 			return ""
 		}
-		text = c.joinOld(set, where, list("", oldSQL), "audit_old.*,"+list(c.plugin.dialect.quote(l.table)+".", newSQL))
+		old := func(i int) string { return c.plugin.dialect.quote(l.columns[i].name) }
+		text = c.joinOld(set, where, list(old, oldSQL), "audit_old.*,"+list(s.now, newSQL)+made)
 	case deleting:
-		text += " RETURNING " + list("", oldSQL)
+		text += " RETURNING " + list(s.was, oldSQL) + made
 	}
-	s := eventSQL{layout: l, kind: c.kind, set: c.assigned, entity: c.table.entity.kind, composer: c.plugin.composer}
-	s.deletes = c.kind == updating && l.deleted >= 0 && len(c.assigned.set) == 1 && c.assigned.has(l.columns[l.deleted].name)
-	answer := "audit_doubt,(SELECT count(*) FROM audit_written)" + s.images()
+	const something = "audit_changes<>'[]'" // is recorded
+	answer := "audit_doubt," + something + s.images()
 	if c.alone {
-		answer = "CASE WHEN audit_doubt THEN (left(audit_id,0)||" + literalSQL(doubtWord) + ")::boolean ELSE false END,(SELECT count(*) FROM audit_written)"
+		answer = "CASE WHEN audit_doubt THEN (left(audit_id,0)||" + literalSQL(doubtWord) + ")::boolean ELSE false END," + something
 	}
-	// Without OFFSET the texts would be made once for each time that they are named.
 	return "WITH audit_row AS (" + text + ")," +
-		"audit_text AS (SELECT *" + listVariables(variables) + s.texts() + " FROM audit_row OFFSET 0)," +
-		"audit_event AS MATERIALIZED (SELECT *,COALESCE(" + s.doubt() + ",false) AS audit_doubt FROM audit_text)," +
+		"audit_event AS MATERIALIZED (SELECT *,COALESCE(" + s.doubt() + ",false) AS audit_doubt FROM audit_row)," +
 		"audit_written AS (" + c.plugin.composer.ComposeText("audit_event", s.computed(), variables+ownVariables) +
-		" WHERE NOT audit_doubt AND audit_changes<>'[]' RETURNING 1) " +
+		" WHERE NOT audit_doubt AND " + something + ") " +
 		"SELECT " + l.edition + theirs + answer + " FROM audit_event"
 }
 
@@ -103,12 +104,25 @@ func (s *eventSQL) operation() audit.Operation {
 	return audit.Updated
 }
 
+// was and now are a column of the row as it was and as it is, where a statement
+// returns it; see joinOld.
+func (s *eventSQL) was(i int) string {
+	if s.kind == updating {
+		return oldSQL(i)
+	}
+	return s.now(i)
+}
+
+func (s *eventSQL) now(i int) string {
+	return s.layout.dialect.quote(s.layout.table) + "." + s.layout.dialect.quote(s.layout.columns[i].name)
+}
+
 // row is a column of the row that names the record: see unit.addRow.
 func (s *eventSQL) row(i int) string {
 	if s.kind == inserting {
-		return newSQL(i)
+		return s.now(i)
 	}
-	return oldSQL(i)
+	return s.was(i)
 }
 
 // text is a column as text; empty if there is no such column.
@@ -120,7 +134,8 @@ func (s *eventSQL) text(i int, x string) string {
 	return text
 }
 
-// texts are the columns of audit_text that the rest is made of.
+// texts are the columns of audit_row that the rest is made of. The statement returns
+// them, so that they are made once and not each time that they are named.
 func (s *eventSQL) texts() string {
 	l := s.layout
 	id := make([]string, len(l.keys))
@@ -132,7 +147,7 @@ func (s *eventSQL) texts() string {
 	label := ""
 	if l.label >= 0 {
 		if label = s.row(l.label); s.operation() == audit.Updated {
-			label = newSQL(l.label)
+			label = s.now(l.label)
 		}
 	}
 	workspace, owner := "''", "''"
@@ -155,13 +170,13 @@ func (s *eventSQL) changes() string {
 			continue
 		}
 		head := literalSQL(`,{"f":` + string(audit.AppendJSONString(nil, c.name)))
-		before, after := c.sideSQL("b", oldSQL(i)), c.sideSQL("a", newSQL(i))
+		before, after := c.sideSQL("b", s.was(i)), c.sideSQL("a", s.now(i))
 		switch {
 		case s.kind == inserting:
 			parts = append(append(append(parts, head), after...), "'}'")
 		case s.kind == updating && s.set.has(c.name):
 			change := slices.Concat([]string{head}, before, after, []string{"'}'"})
-			parts = append(parts, "CASE WHEN "+c.differsSQL(oldSQL(i), newSQL(i), true)+" THEN "+concatSQL(change)+" END")
+			parts = append(parts, "CASE WHEN "+c.differsSQL(s.was(i), s.now(i), true)+" THEN "+concatSQL(change)+" END")
 		case s.kind == deleting || s.deletes:
 			parts = append(append(append(parts, head), before...), "'}'")
 		}
