@@ -117,7 +117,10 @@ func (k *killer) backend(t *testing.T, cycle int) (pid int) {
 	if k.database.Name != "postgres" || cycle%2 == 0 {
 		return 0
 	}
-	require.NoError(t, k.database.SQL().QueryRowContext(t.Context(),
-		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY backend_start DESC LIMIT 1").Scan(&pid))
+	require.Eventually(t, func() bool { // a writer may be between two connections
+		err := k.database.SQL().QueryRowContext(t.Context(),
+			"SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY backend_start DESC LIMIT 1").Scan(&pid)
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
 	return pid
 }
