@@ -62,10 +62,8 @@ func (b *bench) measureExport(ctx context.Context, size size) error {
 			return err
 		}
 		stored = n
-		if settle := b.settling(); settle != "" {
-			if err := b.raw.Exec(settle + " " + exportLog).Error; err != nil {
-				return err
-			}
+		if err := b.settleTable(exportLog); err != nil {
+			return err
 		}
 		compared := tool
 		if n < size.exported[1] { // most of it is the start of a process
@@ -80,20 +78,6 @@ func (b *bench) measureExport(ctx context.Context, size size) error {
 		fmt.Printf("%s, CSV: SKIPPED, not compared with %s: %s\n\n", b.database.Name, tool.name, tool.missing)
 	}
 	return nil
-}
-
-// settling begins the statement after which a table that has just been filled is
-// like one that was there before: with statistics and, on PostgreSQL, with what its
-// autovacuum would do while somebody measures. MySQL does so itself.
-func (b *bench) settling() string {
-	switch b.database.Dialect {
-	case sqlstore.Postgres:
-		return "VACUUM ANALYZE"
-	case sqlstore.SQLite:
-		return "ANALYZE"
-	default:
-		return ""
-	}
 }
 
 // tellExport measures exports of n events.

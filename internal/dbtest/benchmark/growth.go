@@ -32,13 +32,7 @@ func (b *bench) crowd(table, from string, rows int) error {
 	text := fmt.Sprintf(`INSERT INTO %s (id, workspace_id, user_id, crowd, description, billable, amount, started)
 		SELECT concat(substr(x.id, 1, 18), substr(y.id, 19)), x.workspace_id, x.user_id, %d, x.description, x.billable, x.amount, x.started
 		FROM %s x CROSS JOIN %s y WHERE x.crowd = %d AND y.crowd = %d LIMIT %d`, table, filling, from, from, standing, standing, rows-many)
-	if err := b.exec(table, text); err != nil {
-		return err
-	}
-	if b.database.Dialect == sqlstore.MySQL {
-		return b.raw.Exec("ANALYZE TABLE " + table).Error
-	}
-	return b.raw.Exec("ANALYZE " + table).Error
+	return b.exec(table, text)
 }
 
 // measureGrowth measures operations on one row of a table of 1000 rows and of

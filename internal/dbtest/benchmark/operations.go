@@ -67,11 +67,15 @@ func single() []operation {
 func bulk() []operation {
 	crowd := where{crowd: standing}
 	return []operation{
-		{"create 1000", many, clear, func(ctx context.Context, v variant, _ int) error { return v.create(ctx, newEntries(many)) }},
+		createMany(),
 		{"update 1000", many, revive, func(ctx context.Context, v variant, i int) error { return v.update(ctx, crowd, newAmount(i)) }},
 		{"soft delete 1000", many, revive, func(ctx context.Context, v variant, _ int) error { return v.remove(ctx, crowd, false) }},
 		{"hard delete 1000", many, revive, func(ctx context.Context, v variant, _ int) error { return v.remove(ctx, crowd, true) }},
 	}
+}
+
+func createMany() operation {
+	return operation{"create 1000", many, clear, func(ctx context.Context, v variant, _ int) error { return v.create(ctx, newEntries(many)) }}
 }
 
 // newEntries are rows that pass.
