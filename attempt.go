@@ -94,7 +94,7 @@ func (e Event) Attempted(err error) Event {
 // It returns [ErrInvalidEvent], and does not run do, for an e without entity
 // type, entity id or operation.
 func (r *Recorder) Attempt(ctx context.Context, e Event, do func(ctx context.Context) error) error {
-	if err := e.complete(0, 1); err != nil {
+	if err := e.check(0, 1); err != nil {
 		return err
 	}
 	returned := false

@@ -21,7 +21,8 @@ const SchemaVersion = 1
 // An event is a value. It is written once and never changed afterwards. The
 // zero Event is not valid; [Recorder] fills in what the caller leaves out.
 type Event struct {
-	// ID is a version 7 UUID made from Time, monotonic within a Recorder.
+	// ID is a version 7 UUID made from Time, unless the caller or [Config.NewID]
+	// made it. Those of events to which a Recorder gave the time rise.
 	ID uuid.UUID
 	// Time is when the change was made, in UTC with microseconds. It lies
 	// before the commit of the transaction that made the change.
@@ -262,8 +263,8 @@ const (
 	FormPartial Form = "partial"
 )
 
-// MaxValueBytes is the length from which on a value is recorded as
-// [FormShortened].
+// MaxValueBytes is the length over which a value is recorded as [FormShortened]:
+// that of a text or of bytes as they are, and of anything else as JSON.
 const MaxValueBytes = 64 << 10
 
 // Recorded reports whether the value is known to the log: as JSON, shortened,
@@ -279,8 +280,10 @@ func (v Value) IsNull() bool { return v.Form == FormPlain && string(v.JSON) == "
 //
 // A Store is safe for use by several goroutines at once.
 type Store interface {
-	// Append writes the events, all or none, in their order. It returns
-	// [ErrDuplicate] if one of the ids is there already. Appending no events
+	// Append writes the events, all or none, in their order. They are complete,
+	// as [Recorder.Stamp] leaves them; a store need not check that. It returns
+	// [ErrDuplicate] if one of the ids is there already, and may return
+	// [ErrInvalidEvent] for an event that it cannot keep. Appending no events
 	// does nothing. It does not keep or change the slice or what it refers to.
 	// Events come back as they went in, but an actor of the empty kind as
 	// [KindUser].
@@ -391,10 +394,13 @@ var (
 // Errors that callers may want to tell apart with errors.Is. Their messages
 // never hold a value of an audited field, nor a data source name.
 var (
-	// ErrAuditFailed wraps every error that made a change fail because its
-	// event could not be recorded. The change was rolled back.
+	// ErrAuditFailed wraps every error of recording that made a call fail. The
+	// change was rolled back, but for raw SQL whose event is written after it
+	// outside of a transaction (docs/not-captured.md); Recorder.Record has no
+	// change to take back.
 	ErrAuditFailed = errors.New("audit: the event could not be recorded")
-	// ErrInvalidEvent is returned for an event that lacks a required field.
+	// ErrInvalidEvent is returned for an event that lacks a required field, or
+	// that JSON or the store cannot keep.
 	ErrInvalidEvent = errors.New("audit: invalid event")
 	// ErrInvalidFilter is returned for a filter that cannot be answered: no
 	// workspace, From after To, an unknown action.

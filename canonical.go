@@ -60,10 +60,10 @@ func (c *canonical) image(v reflect.Value) image {
 	x := c.plain(v)
 	switch x := x.(type) {
 	case string:
-		if utf8.ValidString(x) && len(x) < MaxValueBytes {
-			break
-		}
 		c.encode(x, 0)
+		if utf8.ValidString(x) && len(x) <= MaxValueBytes {
+			return image{Value{JSON: c.shown}, c.key()}
+		}
 		return image{textValue(x), c.key()}
 	case []byte:
 		c.encode(x, 0)
@@ -74,7 +74,7 @@ func (c *canonical) image(v reflect.Value) image {
 	if c.partial {
 		img.value.Form = FormPartial
 	}
-	if c.length >= MaxValueBytes || c.read > maxCanonicalBytes {
+	if c.length > MaxValueBytes || c.read > maxCanonicalBytes {
 		img.value = shortenedValue(int64(c.length), c.shown, "", false)
 	}
 	return img

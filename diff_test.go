@@ -324,7 +324,15 @@ func TestValueOfShortensWhatIsLong(t *testing.T) {
 		require.NoError(t, json.Unmarshal(v.JSON, &s))
 		return s
 	}
-	require.Equal(t, FormPlain, ValueOf(strings.Repeat("a", MaxValueBytes-3)).Form)
+	for _, whole := range []string{strings.Repeat("a", MaxValueBytes), strings.Repeat(`"`, MaxValueBytes), strings.Repeat("\x01", MaxValueBytes)} {
+		var back string
+		require.NoError(t, json.Unmarshal(ValueOf(whole).JSON, &back))
+		require.Equal(t, whole, back, "a text is measured as it is, not as JSON")
+	}
+	require.Equal(t, FormBase64, ValueOf(make([]byte, MaxValueBytes)).Form)
+	require.Equal(t, FormPlain, ValueOf([]string{strings.Repeat("a", MaxValueBytes-4)}).Form)
+	require.Equal(t, int64(MaxValueBytes+1), read(ValueOf([]string{strings.Repeat("a", MaxValueBytes-3)})).Length)
+	require.Equal(t, int64(MaxValueBytes+1), read(ValueOf(strings.Repeat("a", MaxValueBytes+1))).Length)
 	long := read(ValueOf("ab" + strings.Repeat("€", MaxValueBytes)))
 	require.Equal(t, int64(2+3*MaxValueBytes), long.Length)
 	require.Equal(t, "ab"+strings.Repeat("€", 340), long.Prefix, "the prefix ends with a whole character")

@@ -109,6 +109,12 @@ func (r *Recorder) Store() Store { return r.store }
 // Record completes the events as [Recorder.Stamp] does and appends those that
 // the gate lets through, all or none. It is for what no hook sees: a login, an
 // approval, a change in another system.
+//
+// It returns [ErrInvalidEvent], [ErrNoActor] and [ErrWorkspaceMismatch] as they
+// are: the caller has to mend the events or the context. An error of the gate or
+// the store wraps [ErrAuditFailed], is counted in [Stats].Refused and told to
+// [Config.OnError]. Through hooks the former do so, too, since a change fails by
+// them.
 func (r *Recorder) Record(ctx context.Context, events ...Event) error {
 	err := r.record(ctx, events)
 	if errors.Is(err, ErrAuditFailed) {
@@ -144,8 +150,8 @@ func (r *Recorder) append(ctx context.Context, events []Event) (err error) {
 }
 
 // RecordTx is [Recorder.Record] inside the caller's transaction: the events
-// exist if and only if tx is committed. It returns errors.ErrUnsupported if
-// the store is not a [TxStore].
+// exist if and only if tx is committed. Its errors are the same, and
+// errors.ErrUnsupported if the store is not a [TxStore].
 func (r *Recorder) RecordTx(ctx context.Context, tx DBTX, events ...Event) error {
 	err := r.recordTx(ctx, tx, events)
 	if errors.Is(err, ErrAuditFailed) {
@@ -182,8 +188,11 @@ func (r *Recorder) recordTx(ctx context.Context, tx DBTX, events []Event) error 
 func (r *Recorder) Admit(ctx context.Context, tx DBTX, events []Event) ([]Event, error) {
 	admitted := make([]Event, 0, len(events))
 	for i, e := range events {
-		if err := e.complete(i, len(events)); err != nil {
+		if err := e.check(i, len(events)); err != nil {
 			return nil, err
+		}
+		if slices.ContainsFunc(e.Changes, func(c Change) bool { return c.Field == "" }) {
+			return nil, invalidEvent("a change of event %d of %d needs the name of its field", i+1, len(events))
 		}
 		workspace, err := r.Workspace(ctx, e.Workspace)
 		if err != nil {
@@ -197,9 +206,7 @@ func (r *Recorder) Admit(ctx context.Context, tx DBTX, events []Event) ([]Event,
 			e.Workspace = workspace
 			e.Changes = slices.Clone(e.Changes) // stamping cleans them
 			for i := range e.Changes {
-				if err := e.Changes[i].settle(); err != nil {
-					return nil, err
-				}
+				e.Changes[i].settle()
 			}
 			admitted = append(admitted, e)
 		}
@@ -210,19 +217,19 @@ func (r *Recorder) Admit(ctx context.Context, tx DBTX, events []Event) ([]Event,
 	return admitted, nil
 }
 
-// complete checks that the event, the i-th of n, says what was done with what.
-func (e *Event) complete(i, n int) error {
+// check sees to it that the event, the i-th of n, says what was done with what.
+func (e *Event) check(i, n int) error {
 	if e.Entity.Type == "" || e.Entity.ID == "" || e.Operation == "" {
 		return invalidEvent("event %d of %d needs an entity type, an entity id and an operation", i+1, n)
 	}
 	return nil
 }
 
-// Records asks the gate; see [Gate.Records]. Events of the audit log's own
-// administration are always recorded. A gate that fails or panics makes an
+// Records asks the gate; see [Gate.Records]. Events of the log's own types,
+// [TypeSettings], [TypeExport] and [TypeLog], are always recorded. A gate that fails or panics makes an
 // error that wraps [ErrAuditFailed].
 func (r *Recorder) Records(ctx context.Context, tx DBTX, workspace string, t EntityType) (on bool, err error) {
-	if r.cfg.Gate == nil || t == TypeSettings || t == TypeExport {
+	if r.cfg.Gate == nil || t == TypeSettings || t == TypeExport || t == TypeLog {
 		return true, nil
 	}
 	defer recovered(&err, "gate")
@@ -244,7 +251,7 @@ func (r *Recorder) Workspace(ctx context.Context, own string) (string, error) {
 	case own == "":
 		return of, nil
 	case of != "" && of != own && !r.cfg.AllowWorkspaceMismatch:
-		return "", fmt.Errorf("%w: the record is in %q, the context in %q; set audit.WithWorkspace to the record's, or Config.AllowWorkspaceMismatch", ErrWorkspaceMismatch, own, of)
+		return "", fmt.Errorf("%w; set audit.WithWorkspace to the record's, or Config.AllowWorkspaceMismatch", ErrWorkspaceMismatch)
 	}
 	return own, nil
 }
@@ -286,7 +293,7 @@ func (r *Recorder) Stamp(ctx context.Context, events []Event) (err error) {
 	}
 	for i := range events {
 		e := &events[i]
-		if err := e.complete(i, len(events)); err != nil {
+		if err := e.check(i, len(events)); err != nil {
 			return err
 		}
 		if err := r.identify(e, now, tick+int64(i)); err != nil {

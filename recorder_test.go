@@ -136,6 +136,7 @@ func TestWorkspaceIsTheRecordsThenTheContextsThenTheConfigs(t *testing.T) {
 			ctx := audit.WithWorkspace(context.Background(), tt.context)
 			got, err := tt.r.Workspace(ctx, tt.own)
 			require.ErrorIs(t, err, tt.err)
+			require.NotContains(t, fmt.Sprint(err), tt.own+`"`, "it may be a value of the record")
 			require.Equal(t, tt.want, got)
 			e := approved()
 			e.Workspace = tt.own
@@ -351,7 +352,7 @@ func TestRecordTellsWhyItFailed(t *testing.T) {
 	}
 	nameless := approved()
 	nameless.Changes = []audit.Change{{After: audit.ValueOf("canary")}}
-	require.EqualError(t, r.Record(context.Background(), nameless), "audit: invalid event: a change needs the name of its field")
+	require.EqualError(t, r.Record(context.Background(), nameless), "audit: invalid event: a change of event 1 of 1 needs the name of its field")
 	require.Empty(t, store.All(), "all or none")
 }
 
@@ -359,13 +360,30 @@ func TestAnEventWithoutParametersIsInvalidEvenIfNothingIsRecorded(t *testing.T) 
 	t.Parallel()
 	r, _ := newRecorder(t, &audit.Config{Gate: &audit.Switch{}})
 	require.ErrorIs(t, r.Record(context.Background(), audit.Event{}), audit.ErrInvalidEvent)
+	nameless := approved()
+	nameless.Changes = []audit.Change{{}}
+	require.ErrorIs(t, r.Record(context.Background(), nameless), audit.ErrInvalidEvent)
+}
+
+func TestWhatTheLogTellsOfItselfPassesEveryGate(t *testing.T) {
+	t.Parallel()
+	r, store := newRecorder(t, &audit.Config{Gate: &audit.Switch{}})
+	for _, kind := range []audit.EntityType{audit.TypeSettings, audit.TypeExport, audit.TypeLog, audit.TypeProject} {
+		require.NoError(t, r.Record(context.Background(), audit.Event{Operation: "told", Entity: audit.Entity{Type: kind, ID: "1"}}))
+	}
+	var kinds []audit.EntityType
+	for _, e := range store.All() {
+		kinds = append(kinds, e.Entity.Type)
+	}
+	require.ElementsMatch(t, []audit.EntityType{audit.TypeSettings, audit.TypeExport, audit.TypeLog}, kinds)
 }
 
 func TestNoValueMakesARecordFail(t *testing.T) {
 	t.Parallel()
 	r, store := newRecorder(t, nil)
 	value := func(s string, form audit.Form) audit.Value { return audit.Value{JSON: json.RawMessage(s), Form: form} }
-	long := strings.Repeat("a", audit.MaxValueBytes)
+	long := strings.Repeat("a", audit.MaxValueBytes+1)
+	quotes := strings.Repeat(`\"`, audit.MaxValueBytes)
 	for _, tt := range []struct {
 		name     string
 		in, want audit.Value
@@ -380,7 +398,9 @@ func TestNoValueMakesARecordFail(t *testing.T) {
 		{"what is withheld is not there", audit.Value{JSON: json.RawMessage(`"canary"`), Label: "canary", Form: audit.FormRedacted}, audit.Value{Form: audit.FormRedacted}},
 		{"base64 stays", value(`"AAEC"`, audit.FormBase64), value(`"AAEC"`, audit.FormBase64)},
 		{"a long text is shortened", value(`"`+long+`"`, ""), audit.ValueOf(long)},
-		{"long bytes are shortened", value(`"`+strings.Repeat("AAAA", 20_000)+`"`, audit.FormBase64), audit.ValueOf(make([]byte, 60_000))},
+		{"a text is as long as it is without escapes", value(`"`+quotes+`"`, ""), value(`"`+quotes+`"`, "")},
+		{"long bytes are shortened", value(`"`+strings.Repeat("AAAA", 22_000)+`"`, audit.FormBase64), audit.ValueOf(make([]byte, 66_000))},
+		{"bytes are as long as they are without base64", value(`"`+strings.Repeat("AAAA", 20_000)+`"`, audit.FormBase64), audit.ValueOf(make([]byte, 60_000))},
 		{"a long list is shortened", value("["+strings.Repeat("1,", 40_000)+"1]", ""), audit.ValueOf(func() (l []int) {
 			for range 40_001 {
 				l = append(l, 1)

@@ -31,7 +31,7 @@ const shortenedPrefix = 1 << 10
 //   - NaN and the infinities are strings. Channels and functions are null.
 //   - What refers to itself is cut with "[cycle]", what is nested too deep with
 //     "[too deep]".
-//   - A value of [MaxValueBytes] or more has [FormShortened].
+//   - A value over [MaxValueBytes] has [FormShortened].
 //
 // A Marshaler that fails or panics is passed over. ValueOf never panics.
 func ValueOf(v any) Value {
@@ -40,7 +40,7 @@ func ValueOf(v any) Value {
 
 // textValue is a string that is long or not UTF-8 as a value.
 func textValue(s string) Value {
-	if len(s) < MaxValueBytes {
+	if len(s) <= MaxValueBytes {
 		return bytesValue([]byte(s))
 	}
 	return shortenedValue(int64(len(s)), []byte(s[:2*shortenedPrefix]), digestOf(s), false)
@@ -48,7 +48,7 @@ func textValue(s string) Value {
 
 // bytesValue is bytes as a value.
 func bytesValue(b []byte) Value {
-	if base64.StdEncoding.EncodedLen(len(b)) < MaxValueBytes {
+	if len(b) <= MaxValueBytes {
 		return Value{JSON: appendBase64(nil, b), Form: FormBase64}
 	}
 	return shortenedValue(int64(len(b)), b, digestOf(b), true)
@@ -93,13 +93,9 @@ func shortenedValue(length int64, beginning []byte, digest string, binary bool) 
 
 // settle makes a change that somebody wrote by hand one that every store keeps
 // alike.
-func (c *Change) settle() error {
-	if c.Field == "" {
-		return invalidEvent("a change needs the name of its field")
-	}
+func (c *Change) settle() {
 	c.Field = cleanID(c.Field)
 	c.Before, c.After = c.Before.settled(), c.After.settled()
-	return nil
 }
 
 // settled is the value in compact JSON of bounded length, and without what is
@@ -118,14 +114,18 @@ func (v Value) settled() Value {
 	} else {
 		v.JSON = b.Bytes()
 	}
-	if len(v.JSON) < MaxValueBytes {
+	if len(v.JSON) <= MaxValueBytes {
 		return v
 	}
 	long := ValueOf(v.JSON)
-	if s, ok := v.text(); ok && v.Form == FormBase64 {
-		if bin, err := base64.StdEncoding.DecodeString(s); err == nil {
+	if s, ok := v.text(); ok { // whose JSON is longer than it is
+		long = ValueOf(s)
+		if bin, err := base64.StdEncoding.DecodeString(s); err == nil && v.Form == FormBase64 {
 			long = bytesValue(bin)
 		}
+	}
+	if long.Form != FormShortened {
+		return v
 	}
 	long.Label = v.Label
 	return long
