@@ -3,6 +3,7 @@ package hooks
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"sync"
 
 	"gorm.io/gorm"
@@ -32,9 +33,6 @@ import (
 func All(except ...any) Option {
 	return func(s *settings) error {
 		s.all = &everything{except: map[string]bool{}}
-		for _, own := range storesTables() {
-			s.all.except[own] = true
-		}
 		for _, e := range except {
 			if e == nil {
 				return errors.New("audit: hooks.All got a nil exception; name a model or a table")
@@ -45,9 +43,10 @@ func All(except ...any) Option {
 	}
 }
 
-// storesTables are those that sqlstore keeps for itself, by their usual names.
-func storesTables() []string {
-	return []string{"audit_events", "audit_events_settings", "audit_events_exports", "audit_events_schema", "audit_events_purge"}
+// isStoresTable reports whether sqlstore keeps a table for itself, by its usual name.
+func isStoresTable(name string) bool {
+	const events = "audit_events"
+	return name == events || strings.HasPrefix(name, events+"_")
 }
 
 // everything is what [All] does not record.
@@ -62,7 +61,8 @@ type everything struct {
 // excepts reports whether a table is not recorded, or not for a model.
 func (a *everything) excepts(n *names, table string, s *schema.Schema) bool {
 	_, unfit := a.unfit.Load(s.ModelType)
-	return unfit || a.except[n.fold(table)] || a.types[s.ModelType]
+	name := n.fold(table)
+	return unfit || isStoresTable(name) || a.except[name] || a.types[s.ModelType]
 }
 
 // start takes in the exceptions.

@@ -145,3 +145,45 @@ func Record(db *gorm.DB, events ...audit.Event) error {
 	}
 	return err
 }
+
+// record records events on the connection of a statement if it can write there,
+// else apart from it.
+func (p *Plugin) record(db *gorm.DB, events []audit.Event) error {
+	ctx, pool := db.Statement.Context, db.Statement.ConnPool
+	if !inTransaction(pool) && !p.borrows(pool) {
+		return p.recordApart(ctx, events)
+	}
+	return p.recordOn(ctx, connection(pool), events)
+}
+
+// recordApart is audit.Recorder.Record for those who tell of errors themselves.
+func (p *Plugin) recordApart(ctx context.Context, events []audit.Event) error {
+	admitted, err := p.rec.Admit(ctx, nil, events)
+	if err != nil || len(admitted) == 0 {
+		return err
+	}
+	if err := p.rec.Store().Append(ctx, admitted); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err // drivers of SQLite report success for what this has kept from running
+	}
+	p.rec.Count(len(admitted))
+	return nil
+}
+
+// recordOn records events on a connection that they can be written on.
+func (p *Plugin) recordOn(ctx context.Context, tx audit.DBTX, events []audit.Event) error {
+	if err := p.prove(ctx, tx); err != nil {
+		return failed(err)
+	}
+	u := newUnit(ctx, p, tx)
+	admitted, err := p.rec.Admit(ctx, tx, events)
+	if err != nil {
+		return err
+	}
+	for _, e := range admitted {
+		u.add(ctx, pending{Event: e, entity: &entity{kind: e.Entity.Type}})
+	}
+	return failed(u.flush(ctx))
+}

@@ -89,7 +89,8 @@ func Coverage(ctx context.Context, db *gorm.DB) (CoverageReport, error) {
 	found := map[*table]bool{}
 	var report CoverageReport
 	for _, name := range there {
-		if p.dialect.name == "sqlite" && strings.HasPrefix(name, "sqlite_") || slices.Contains(storesTables(), name) {
+		t := p.named(name)
+		if t == nil && (p.dialect.name == "sqlite" && strings.HasPrefix(name, "sqlite_") || isStoresTable(name)) {
 			continue
 		}
 		c := TableCoverage{Table: name}
@@ -100,7 +101,6 @@ func Coverage(ctx context.Context, db *gorm.DB) (CoverageReport, error) {
 				c.Triggers = append(c.Triggers, t.name)
 			}
 		}
-		t := p.named(name)
 		if t != nil {
 			found[t] = true
 			if err := p.cover(ctx, conn, t, &c); err != nil {

@@ -59,6 +59,7 @@ type referenceOption struct {
 //	Name        string `audit:"label"`     // what people call the record
 //	UpdatedAt   time.Time `audit:"-"`      // not audited
 //	Note        string `audit:"redact"`    // that it changed is recorded, never the values
+//	TokenKind   string `audit:"show"`      // not withheld, though its name sounds secret
 //
 // or by options. A field whose name is sensitive by [audit.Sensitive], such as
 // a password, is redacted without being told, unless it is tagged

@@ -95,6 +95,19 @@ func TestAllMeetsModelsFromManySides(t *testing.T) {
 	}
 }
 
+// TestTheStoresTablesAreNobodysModel also when there are more of them than today.
+func TestTheStoresTablesAreNobodysModel(t *testing.T) {
+	t.Parallel()
+	o := allOffice(t, Open(t, "sqlite"), hooks.All())
+	require.NoError(t, o.raw.Exec("CREATE TABLE audit_events_2026_01 (id varchar(20) PRIMARY KEY, workspace_id varchar(20), name varchar(20))").Error)
+	require.Empty(t, o.told(t, func(db *gorm.DB) error {
+		return db.Table("audit_events_2026_01").Create(&Word{ID: "x1", WorkspaceID: "w1"}).Error
+	}))
+	report, err := hooks.Coverage(t.Context(), o.db)
+	require.NoError(t, err)
+	require.NotContains(t, report.String(), "audit_events")
+}
+
 func TestAllRefusesAnExceptionThatIsNoModel(t *testing.T) {
 	t.Parallel()
 	database := Open(t, "sqlite")

@@ -74,6 +74,7 @@ type (
 		Title   string `gorm:"size:20" audit:"label"`
 		Secret1 string `gorm:"size:20" audit:"redact"`
 		Noise   string `gorm:"size:20" audit:"-"`
+		Secret2 string `gorm:"size:20" audit:"show"`
 		WordID  string `gorm:"size:20"`
 		Word    *Word  `gorm:"-:migration"`
 	}
@@ -84,6 +85,7 @@ type (
 		Title   string `gorm:"size:20"`
 		Secret1 string `gorm:"size:20"`
 		Noise   string `gorm:"size:20"`
+		Secret2 string `gorm:"size:20"`
 		WordID  string `gorm:"size:20"`
 	}
 )
@@ -99,22 +101,22 @@ func TestOptionsSayWhatTagsSay(t *testing.T) {
 			hooks.Model[Word]("word"),
 			hooks.Model[Tagged]("thing"),
 			hooks.Model[Untagged]("other", hooks.Workspace("tenant"), hooks.Owner("Keeper"), hooks.Label("title"),
-				hooks.Redact("secret1"), hooks.Ignore("Noise"), hooks.Reference[Word]("word_id")),
+				hooks.Redact("secret1"), hooks.Ignore("Noise"), hooks.Show("Secret2"), hooks.Reference[Word]("word_id")),
 		})
 		db = db.WithContext(audit.WithActor(context.Background(), jo))
 		require.NoError(t, db.Create(&Word{ID: "x1", WorkspaceID: "w1", Name: "urgent"}).Error)
 		clock.next()
-		require.NoError(t, db.Create(&Tagged{ID: "1", Tenant: "w1", Keeper: "u1", Title: "t", Secret1: "s", Noise: "n", WordID: "x1"}).Error)
+		require.NoError(t, db.Create(&Tagged{ID: "1", Tenant: "w1", Keeper: "u1", Title: "t", Secret1: "s", Noise: "n", Secret2: "o", WordID: "x1"}).Error)
 		require.NoError(t, db.Model(&Tagged{ID: "1"}).Updates(map[string]any{"secret1": "s2", "noise": "n2", "title": "t2"}).Error)
 		require.NoError(t, db.Model(&Tagged{ID: "1"}).Update("noise", "n3").Error)
 		tagged := say(eventsSince(t, store, "w1", clock.Now()))
 		require.Equal(t, []string{
-			`1/1 Jo created thing 1 "t" of u1 (self): id - => "1"; tenant - => "w1"; keeper - => "u1"; title - => "t"; secret1 - => - redacted; word_id - => "x1" (urgent)`,
+			`1/1 Jo created thing 1 "t" of u1 (self): id - => "1"; tenant - => "w1"; keeper - => "u1"; title - => "t"; secret1 - => - redacted; secret2 - => "o"; word_id - => "x1" (urgent)`,
 			`2/2 Jo updated thing 1 "t2" of u1 (self): title "t" => "t2"; secret1 - redacted => - redacted`,
 		}, tagged)
 
 		clock.next()
-		require.NoError(t, db.Create(&Untagged{ID: "1", Tenant: "w1", Keeper: "u1", Title: "t", Secret1: "s", Noise: "n", WordID: "x1"}).Error)
+		require.NoError(t, db.Create(&Untagged{ID: "1", Tenant: "w1", Keeper: "u1", Title: "t", Secret1: "s", Noise: "n", Secret2: "o", WordID: "x1"}).Error)
 		require.NoError(t, db.Model(&Untagged{ID: "1"}).Updates(map[string]any{"secret1": "s2", "noise": "n2", "title": "t2"}).Error)
 		require.NoError(t, db.Model(&Untagged{ID: "1"}).Update("noise", "n3").Error)
 		events := eventsSince(t, store, "w1", clock.Now())
