@@ -15,7 +15,8 @@ import (
 // Workspace is required: an event is never found from another workspace.
 //
 // The zero Filter is not valid. A Filter is a value; it is never changed by
-// what it is passed to.
+// what it is passed to. A field has up to 1,000 elements, and all Except together
+// as many values; see [Filter.Validate].
 type Filter struct {
 	// Workspace is the workspace that is read.
 	Workspace string

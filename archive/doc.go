@@ -11,7 +11,7 @@
 //
 //	acme-822b33ad87c148a0-2025-03-1.jsonl.gz        the events, newest first, without loss
 //	acme-822b33ad87c148a0-2025-03-1.csv.gz          the same for people, if asked for
-//	acme-822b33ad87c148a0-2025-03-1.manifest.json   what is in them; see [Manifest]
+//	acme-822b33ad87c148a0-2025-03-1.manifest.json   what is in them; see Manifest
 //
 // The name begins with letters and digits of the workspace's name and a digest of
 // it, then come the month (UTC) and a number. The first file is plain gzip and JSON

@@ -45,12 +45,12 @@ type Store interface {
 // Errors that callers may want to tell apart with errors.Is. Their messages are
 // fit for the requester.
 var (
-	// ErrInvalid is returned for a request that cannot be done: no requester, an
-	// unknown format or time zone. A filter that cannot be answered is
+	// ErrInvalid is returned for a request that cannot be done: no workspace, or
+	// a filter of another one, no requester, an unknown format or time zone. A filter that cannot be answered is
 	// [audit.ErrInvalidFilter].
 	ErrInvalid = errors.New("exportjob: invalid request")
-	// ErrUnsettled is returned for a request whose range ends up after what can
-	// be exported; see [Config.Lag].
+	// ErrUnsettled is returned for a request whose range begins after what can be
+	// exported; see [Config.Lag]. One that only ends later is cut; see [Job].Bound.
 	ErrUnsettled = errors.New("exportjob: the range is too recent to be exported")
 	// ErrTooMany is returned if the requester has as many open jobs as allowed.
 	ErrTooMany = errors.New("exportjob: too many exports are open")

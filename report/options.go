@@ -77,7 +77,8 @@ type Options struct {
 	Settings Settings
 
 	// Types are the entity types that the page of settings lists. Defaults to
-	// those of Catalog. A type that is on is listed in any case.
+	// those of Catalog but [audit.TypeSettings] and [audit.TypeExport]. A type that
+	// is on is listed in any case.
 	Types []audit.EntityType
 
 	// Key signs the cursors of pages, in 32 bytes or more. Handlers that serve

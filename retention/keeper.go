@@ -33,7 +33,7 @@ type Config struct {
 	// Archive takes what is deleted. Its files are of whole months (UTC), so that
 	// events are deleted when their month has expired: up to 31 days later than
 	// the policy allows. So are the parts of a [Dropper] that has any. Nil deletes
-	// without an archive, to the hour if nothing is dropped as a whole.
+	// without an archive, to the microsecond if nothing is dropped as a whole.
 	Archive *archive.Store
 
 	// CSV adds a file for people to each archive.
@@ -159,7 +159,8 @@ type Result struct {
 // What goes wrong with a workspace's events leaves the rest of them as they are, and
 // the other workspaces are gone on with. The error then wraps all that went wrong,
 // among them [archive.ErrDamaged] and [archive.ErrNewer]. Nothing at all is deleted
-// if it wraps [ErrClock], [ErrPolicy] for holds, or the error of Config.Holds.
+// if it wraps [ErrClock], and nothing more if it wraps [ErrPolicy] for holds or the
+// error of Config.Holds, which is asked before each transaction.
 func (k *Keeper) Purge(ctx context.Context) (Result, error) {
 	var result Result
 	now := k.cfg.Now()

@@ -15,7 +15,8 @@
 //
 // There are four: the events, the settings of the workspaces (see [Settings]),
 // the exports made in the background (see [Exports]) and the version of the
-// other three. Time is an integer of microseconds, so
+// other three. [Store.Protect] adds one on SQLite, [Partitions] one for each month.
+// Time is an integer of microseconds, so
 // that no time zone of a connection matters. The changes of an event are text,
 // byte for byte as [audit.AppendStored] writes them.
 //

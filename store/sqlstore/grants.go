@@ -30,8 +30,8 @@ type Roles struct {
 // the tables, for PostgreSQL and MySQL. Each text is one statement without a
 // semicolon at its end. The roles and the tables must exist. Run them, in one
 // transaction on PostgreSQL, as the role that owns the tables, and again after
-// each upgrade. SQLite has no roles: there Grants returns an error that names
-// [Store.Protect] instead.
+// each upgrade. SQLite has no roles: there Grants returns an error that wraps
+// errors.ErrUnsupported and names [Store.Protect] instead.
 //
 // Privileges add up, and some cannot be taken away by these statements:
 //
@@ -52,7 +52,7 @@ func Grants(d Dialect, cfg *Config, roles Roles) ([]string, error) {
 		return nil, err
 	}
 	if d == SQLite {
-		return nil, errors.New("sqlstore: SQLite has no roles to grant anything to; use Store.Protect, or the SQL of sqlstore.Protections: triggers that refuse to change and delete events")
+		return nil, fmt.Errorf("sqlstore: SQLite has no roles to grant anything to; use Store.Protect, or the SQL of sqlstore.Protections, triggers that refuse to change and delete events: %w", errors.ErrUnsupported)
 	}
 	parts, err := n.parts(roles)
 	if err != nil {

@@ -64,7 +64,7 @@ func TestGrantsRefuseWhatTheyCannotDo(t *testing.T) {
 		roles   Roles
 		want    string
 	}{
-		"SQLite":                  {SQLite, nil, Roles{Application: "app"}, "sqlstore: SQLite has no roles to grant anything to; use Store.Protect, or the SQL of sqlstore.Protections: triggers that refuse to change and delete events"},
+		"SQLite":                  {SQLite, nil, Roles{Application: "app"}, "sqlstore: SQLite has no roles to grant anything to; use Store.Protect, or the SQL of sqlstore.Protections, triggers that refuse to change and delete events: unsupported operation"},
 		"no dialect":              {"", nil, Roles{Application: "app"}, `sqlstore: unknown dialect "", use sqlstore.SQLite, Postgres or MySQL`},
 		"a table that is no name": {MySQL, &Config{Table: "a`b"}, Roles{Application: "app"}, "sqlstore: Table \"a`b\" must be up to 40 letters, digits and underscores, not beginning with a digit"},
 		"no role":                 {Postgres, nil, Roles{}, "sqlstore: Roles names no role, name at least the Application"},

@@ -74,7 +74,7 @@ func (p *Partitions) List(ctx context.Context) ([]Partition, error) {
 
 // Migrate makes a partitioned table of the plain one, which becomes its default
 // partition: no event is moved, however many there are, until [Partitions.Ahead]
-// does. It takes milliseconds, in which others wait. It may be called at every start
+// does. It takes some tens of milliseconds, in which others wait. It may be called at every start
 // after [Store.Migrate], and by several processes at once.
 //
 // Triggers, indexes and privileges are taken over. It returns an error that names

@@ -95,8 +95,9 @@ type Triggers struct {
 }
 
 // Triggers returns the triggers for the tables; they are made by
-// [Triggers.Install]. A nil cfg is the zero [TriggersConfig]. It is an error if
-// the store is not on PostgreSQL or the config cannot be followed.
+// [Triggers.Install]. A nil cfg is the zero [TriggersConfig]. The error wraps
+// errors.ErrUnsupported if the store is not on PostgreSQL; there is one, too, if the
+// config cannot be followed.
 func (s *Store) Triggers(tables []audit.Table, cfg *TriggersConfig) (*Triggers, error) {
 	if s.names.dialect != Postgres {
 		return nil, fmt.Errorf("sqlstore: there are no triggers for %q, only for PostgreSQL: %w", s.names.dialect, errors.ErrUnsupported)
