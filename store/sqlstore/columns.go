@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -23,7 +24,7 @@ var columns = [...]string{
 }
 
 // changesColumn is the place of "changes" in columns.
-const changesColumn = 16
+var changesColumn = slices.Index(columns[:], "changes")
 
 // maxName is the length in bytes of what indexes hold. [audit.Recorder] keeps
 // to it.

@@ -11,28 +11,27 @@ var _ audit.TxComposer = (*Store)(nil)
 // Composes implements [audit.TxComposer].
 func (s *Store) Composes(store audit.Store) bool { return store == audit.Store(s) }
 
-// computed is the expression for a column; empty if the column is not computed.
-func computed(column string, c audit.ComputedEvent) string {
-	switch column {
-	case "workspace":
-		return c.Workspace
-	case "operation":
-		return c.Operation
-	case "origin":
-		return c.Origin
-	case "ownership":
-		return c.Ownership
-	case "entity_id":
-		return c.EntityID
-	case "entity_label":
-		return "NULLIF(" + c.EntityLabel + ",'')"
-	case "entity_owner":
-		return c.EntityOwner
-	case "changes":
-		return c.Changes
-	}
-	return ""
+// computed are the columns that are computed, with their expressions.
+var computed = map[string]func(audit.ComputedEvent) string{
+	"workspace":    func(c audit.ComputedEvent) string { return c.Workspace },
+	"operation":    func(c audit.ComputedEvent) string { return c.Operation },
+	"origin":       func(c audit.ComputedEvent) string { return c.Origin },
+	"ownership":    func(c audit.ComputedEvent) string { return c.Ownership },
+	"entity_id":    func(c audit.ComputedEvent) string { return c.EntityID },
+	"entity_label": func(c audit.ComputedEvent) string { return "NULLIF(" + c.EntityLabel + ",'')" },
+	"entity_owner": func(c audit.ComputedEvent) string { return c.EntityOwner },
+	"changes":      func(c audit.ComputedEvent) string { return c.Changes },
 }
+
+// given are the places of the other columns.
+var given = func() (places []int) {
+	for i, name := range columns {
+		if computed[name] == nil {
+			places = append(places, i)
+		}
+	}
+	return places
+}()
 
 // ComposeText implements [audit.TxComposer].
 func (s *Store) ComposeText(source string, c audit.ComputedEvent, variables int) string {
@@ -42,8 +41,8 @@ func (s *Store) ComposeText(source string, c audit.ComputedEvent, variables int)
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		if e := computed(name, c); e != "" {
-			b.WriteString(e)
+		if expression := computed[name]; expression != nil {
+			b.WriteString(expression(c))
 			continue
 		}
 		variables++
@@ -52,19 +51,6 @@ func (s *Store) ComposeText(source string, c audit.ComputedEvent, variables int)
 	b.WriteString(" FROM " + source)
 	return b.String()
 }
-
-// everything is an event of which all is computed that can be.
-var everything = audit.ComputedEvent{Workspace: "x", Operation: "x", Origin: "x", Ownership: "x", EntityID: "x", EntityLabel: "x", EntityOwner: "x", Changes: "x"}
-
-// given are the places of the columns that are not computed.
-var given = func() (places []int) {
-	for i, name := range columns {
-		if computed(name, everything) == "" {
-			places = append(places, i)
-		}
-	}
-	return places
-}()
 
 // ComposeArgs implements [audit.TxComposer].
 func (s *Store) ComposeArgs(args []any, e audit.Event) ([]any, error) {
