@@ -29,7 +29,7 @@ func (e Event) String() string {
 	if e.Entity.Label != "" {
 		b.WriteString(quote(e.Entity.Label, 0))
 	} else {
-		b.WriteString(fold(escape(cmp.Or(e.Entity.ID, "?")), 0))
+		b.WriteString(fold(escape(cmp.Or(e.Entity.ID, "?"))))
 	}
 	if e.Origin != "" {
 		b.WriteString(" (" + word(string(e.Origin)) + ")")
@@ -57,7 +57,7 @@ func (e Event) String() string {
 // sentence is a change as part of the event. Where the operation explains why a
 // side is not recorded, that need not be said.
 func (e Event) sentence(c Change) string {
-	field := fold(escape(c.Field), 0) + ": "
+	field := fold(escape(c.Field)) + ": "
 	switch {
 	case !c.Before.Recorded() && e.Operation.onlyAfter():
 		return field + c.After.String()
@@ -71,9 +71,9 @@ func (e Event) sentence(c Change) string {
 func person(a Actor) string {
 	switch {
 	case a.Name != "":
-		return fold(escape(a.Name), 0)
+		return fold(escape(a.Name))
 	case a.ID != "":
-		return word(string(a.kind())) + " " + fold(escape(a.ID), 0)
+		return word(string(a.kind())) + " " + fold(escape(a.ID))
 	case a.IsZero():
 		return "somebody"
 	}
@@ -85,5 +85,5 @@ func word(s string) string {
 	if s == "" {
 		return "?"
 	}
-	return fold(escape(strings.ReplaceAll(s, "_", " ")), 0)
+	return fold(escape(strings.ReplaceAll(s, "_", " ")))
 }

@@ -191,7 +191,7 @@ func (v Value) String() string {
 	if len(v.JSON) == 0 || v.IsNull() {
 		return quote(v.Label, 0)
 	}
-	return quote(v.Label, 0) + " (" + fold(escape(Value{JSON: v.JSON}.Text()), 0) + ")"
+	return quote(v.Label, 0) + " (" + fold(escape(Value{JSON: v.JSON}.Text())) + ")"
 }
 
 // shown is the value without its label and, if it is a text, without its first
@@ -215,11 +215,11 @@ func (v Value) shown(skip int) string {
 	s, isText := v.text()
 	switch {
 	case isText && v.Form == FormBase64:
-		return "base64 " + fold(escape(s), 0)
+		return "base64 " + fold(escape(s))
 	case isText:
 		return quote(s, skip)
 	}
-	return fold(escape(v.Text()), 0)
+	return fold(escape(v.Text()))
 }
 
 // text is the text of a JSON string.
@@ -249,11 +249,8 @@ func quote(s string, skip int) string {
 }
 
 // fold cuts a text that is not in quotes.
-func fold(s string, limit int) string {
-	if limit == 0 {
-		limit = maxShown
-	}
-	part := clip(s, limit)
+func fold(s string) string {
+	part := clip(s, maxShown)
 	if len(part) == len(s) {
 		return s
 	}
@@ -294,7 +291,7 @@ func escape(s string) string {
 // not tell them apart. Of two long texts the part is shown where they begin to
 // differ. See [Value.String] for the words.
 func (c Change) String() string {
-	field := fold(escape(c.Field), 0)
+	field := fold(escape(c.Field))
 	before, after := c.sides()
 	switch {
 	case c.Element && c.Before.IsNull() && !c.After.IsNull():

@@ -97,7 +97,7 @@ func (p *Plugin) introduce(tables map[string]*table, name string, sch *schema.Sc
 	t, err := newTable(sch)
 	if err == nil {
 		t.name = name
-		_, err = newEntity(t, &modelOptions{kind: audit.EntityType(name)})
+		err = t.readEntity(&modelOptions{kind: audit.EntityType(name)})
 	}
 	if err == nil {
 		t.referred.Store(true) // by models that were registered before, perhaps

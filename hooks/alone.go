@@ -20,7 +20,7 @@ import (
 // mayRunAlone reports whether a statement is in no transaction and may be left so
 // until its text is known: if nothing else is written with it.
 func (p *Plugin) mayRunAlone(stmt *gorm.Statement) bool {
-	return p.composer != nil && !p.spares && !p.watches() && !p.failedWrites &&
+	return p.composer != nil && !p.bestEffort && !p.watches() && !p.failedWrites &&
 		!inTransaction(stmt.ConnPool) && !savesAssociations(stmt)
 }
 

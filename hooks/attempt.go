@@ -146,7 +146,7 @@ func (p *Plugin) leave(db *gorm.DB, operation audit.Operation) {
 // attempt is the event of a statement as far as the statement tells it.
 func (t *table) attempt(stmt *gorm.Statement, operation audit.Operation) audit.Event {
 	e := audit.Event{Operation: operation, Entity: audit.Entity{Type: t.entity.kind, ID: AnyRecord}}
-	records := t.named(stmt)
+	records := t.recordsOf(stmt)
 	e.Workspace = oneWorkspace(records)
 	if len(records) == 1 {
 		e.Entity.Owner = records[0].owner

@@ -21,7 +21,7 @@ import (
 // spare runs a part of the recording. Lost is why it failed, if the transaction
 // is as if it had not been run; err is why the call must fail.
 func (p *Plugin) spare(ctx context.Context, tx audit.DBTX, part func() error) (lost, err error) {
-	if !p.spares {
+	if !p.bestEffort {
 		return nil, part()
 	}
 	if !inTransaction(tx) {
@@ -167,19 +167,6 @@ func (s *spared) QueryContext(ctx context.Context, text string, args ...any) (ro
 	return rows, err
 }
 
-// captureOf finds the capture in the place of a statement's connection.
-func captureOf(pool gorm.ConnPool) (*capture, bool) {
-	switch p := pool.(type) {
-	case untransacted:
-		return captureOf(p.ConnPool)
-	case *spared:
-		return p.capture, true
-	case *capture:
-		return p, true
-	}
-	return nil, false
-}
-
 // finishOrLose is finish, or finishBystander, as best effort has it.
 func (c *capture) finishOrLose(ctx context.Context, finish func(context.Context) error) (err error) {
 	if !c.ran {
@@ -204,7 +191,7 @@ func (c *capture) missing() map[string]int {
 	if rows < 0 {
 		rows = 1 // the driver does not tell
 	}
-	named := c.table.named(c.db.Statement)
+	named := c.table.recordsOf(c.db.Statement)
 	if len(named) != rows {
 		return map[string]int{oneWorkspace(named): rows}
 	}
@@ -221,7 +208,7 @@ const unbegun = "audit:unbegun"
 // unrecordable is why a statement cannot be recorded though it can be run; nil if
 // it can.
 func (p *Plugin) unrecordable(db *gorm.DB) error {
-	if !p.spares || inTransaction(db.Statement.ConnPool) {
+	if !p.bestEffort || inTransaction(db.Statement.ConnPool) {
 		return nil
 	}
 	if err, ok := noted(db, unbegun).(error); ok {

@@ -31,8 +31,8 @@ type capture struct {
 	unit          *unit
 
 	layout   *layout
-	called   bool // GORM has handed the statement over
-	ran      bool
+	called   bool  // GORM has handed the statement over
+	ran      bool  // it was run, and without an error
 	recorded bool  // by the statement itself; see composed
 	alone    bool  // in no transaction, as yet; see mayRunAlone
 	lost     error // why it is not recorded; see spare
@@ -42,9 +42,9 @@ type capture struct {
 	before   []image
 	read     bool // the rows of a DELETE were read before it, even if there were none
 	after    []image
+	complete bool    // the statement itself gave its images: after, of a DELETE before
 	joined   bool    // before and after are images of the same rows in order
 	one      [1]pair // room for most
-	complete bool    // after is read already
 
 	// Of what deletes rows, and of an update of keys:
 	catalogue *catalogue   // nil if no constraint matters
@@ -353,10 +353,7 @@ func (c *capture) execReturning(ctx context.Context, text string, args []any) (_
 
 // sameRows reports whether two lists are of the same rows, in whatever order.
 func sameRows(a, b []image) bool {
-	of := make(map[string]bool, len(a))
-	for i := range a {
-		of[a[i].key] = true
-	}
+	of := keysOf(a)
 	return len(a) == len(b) && !slices.ContainsFunc(b, func(row image) bool { return !of[row.key] })
 }
 
@@ -398,4 +395,36 @@ func (c *capture) computesKey() bool {
 	return slices.ContainsFunc(c.assigned.set, func(a clause.Assignment) bool {
 		return slices.Contains(c.table.keys, a.Column.Name) && !isPlain(a.Value)
 	})
+}
+
+// assignments are the columns that a statement sets: all if they are not known.
+// The zero value is none.
+type assignments struct {
+	all bool
+	set clause.Set
+}
+
+func (a assignments) has(column string) bool {
+	if a.all {
+		return true
+	}
+	for i := range a.set {
+		if a.set[i].Column.Name == column {
+			return true
+		}
+	}
+	return false
+}
+
+// captureOf finds the capture in the place of a statement's connection.
+func captureOf(pool gorm.ConnPool) (*capture, bool) {
+	switch p := pool.(type) {
+	case untransacted:
+		return captureOf(p.ConnPool)
+	case *spared:
+		return p.capture, true
+	case *capture:
+		return p, true
+	}
+	return nil, false
 }

@@ -273,7 +273,7 @@ func (c *classifier) assigned(refs []written, i int) []written {
 			}
 			of := parts[len(parts)-2]
 			for _, r := range refs {
-				_, last, _ := cutLast(r.table)
+				last, _ := cutLast(r.table)
 				if (strings.EqualFold(r.alias, of) || r.alias == "" && strings.EqualFold(last, of)) && !slices.Contains(found, r) {
 					found = append(found, r)
 				}

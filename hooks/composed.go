@@ -53,7 +53,7 @@ const (
 // not depend on its text.
 func (c *capture) composable(ctx context.Context) bool {
 	p, e, stmt := c.plugin, c.table.entity, c.db.Statement
-	if p.composer == nil || p.spares || c.layout.clashes || e == nil || len(e.joins) > 0 ||
+	if p.composer == nil || p.bestEffort || c.layout.clashes || e == nil || len(e.joins) > 0 ||
 		c.unit.owner != stmt || len(c.unit.events) > 0 || stmt.TableExpr != nil || stmt.Table != c.layout.table {
 		return false
 	}

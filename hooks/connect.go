@@ -27,7 +27,7 @@ func (p *Plugin) connect(ctx context.Context, db *gorm.DB, separate bool) error 
 		db.Config.ConnPool, db.Statement.ConnPool = pool, pool
 		return nil
 	}
-	p.store = tx
+	p.txStore = tx
 	if c, ok := store.(audit.TxComposer); ok && p.dialect.name == "postgres" && c.Composes(store) {
 		p.composer = c
 	}
@@ -47,7 +47,7 @@ const separateRemedy = "give the store the database that GORM uses, or add the o
 // own connections lead there, and that an event appended to a transaction of
 // GORM's is seen by the store within it. The transaction is rolled back.
 func (p *Plugin) probe(ctx context.Context, db *gorm.DB) error {
-	if c, ok := p.store.(audit.Colocated); ok {
+	if c, ok := p.txStore.(audit.Colocated); ok {
 		pool, err := db.DB()
 		if err != nil {
 			return fmt.Errorf("audit: GORM does not tell its connections (%w), so it cannot be proved that the store shares its database; %s", err, separateRemedy)
@@ -73,7 +73,7 @@ func (p *Plugin) probe(ctx context.Context, db *gorm.DB) error {
 }
 
 func (p *Plugin) probeTx(ctx context.Context, tx audit.DBTX) error {
-	if v, ok := p.store.(audit.ConnectionVerifier); ok {
+	if v, ok := p.txStore.(audit.ConnectionVerifier); ok {
 		if err := v.VerifyConnection(ctx, tx); err != nil {
 			return err
 		}
@@ -86,10 +86,10 @@ func (p *Plugin) probeTx(ctx context.Context, tx audit.DBTX) error {
 		ID: id, Time: time.Now().UTC().Truncate(time.Microsecond), Workspace: "probe", Actor: audit.System,
 		Operation: "probed", Entity: audit.Entity{Type: "audit_probe", ID: "1"}, SchemaVersion: audit.SchemaVersion,
 	}
-	if err := p.store.AppendTx(ctx, tx, []audit.Event{e}); err != nil {
+	if err := p.txStore.AppendTx(ctx, tx, []audit.Event{e}); err != nil {
 		return fmt.Errorf("audit: the store cannot write on GORM's connection: %w; %s", err, separateRemedy)
 	}
-	l, ok := p.store.(audit.TxLister)
+	l, ok := p.txStore.(audit.TxLister)
 	if !ok {
 		return nil
 	}
@@ -105,8 +105,8 @@ func (p *Plugin) probeTx(ctx context.Context, tx audit.DBTX) error {
 
 // append writes stamped events by the connection of the statement they are of.
 func (p *Plugin) append(ctx context.Context, tx audit.DBTX, events []audit.Event) error {
-	if p.store != nil {
-		err := p.store.AppendTx(ctx, tx, events)
+	if !p.holds() {
+		err := p.txStore.AppendTx(ctx, tx, events)
 		if err == nil {
 			p.rec.Count(len(events))
 		}

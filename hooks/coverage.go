@@ -89,7 +89,7 @@ func Coverage(ctx context.Context, db *gorm.DB) (CoverageReport, error) {
 	found := map[*table]bool{}
 	var report CoverageReport
 	for _, name := range there {
-		t := p.named(name)
+		t := p.inSQL(name)
 		if t == nil && (p.dialect.name == "sqlite" && strings.HasPrefix(name, "sqlite_") || isStoresTable(name)) {
 			continue
 		}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 
 	"github.com/gormtrail/audit"
@@ -45,16 +44,16 @@ func (e *entity) means(column string) bool {
 	return column == e.workspace || column == e.owner || column == e.label || column == e.deleted
 }
 
-// newEntity reads the tags and options of a model.
-func newEntity(t *table, o *modelOptions) (*entity, error) {
+// readEntity makes the entity of a table by the tags and options of its model.
+func (t *table) readEntity(o *modelOptions) error {
 	e := &entity{kind: o.kind, table: t, ignored: map[string]bool{}, redacted: map[string]bool{}, shown: map[string]bool{}}
 	t.entity = e
 	if err := e.readEmbedded(t.schema, t.schema.ModelType, nil); err != nil {
-		return nil, err
+		return err
 	}
 	for _, f := range t.schema.Fields {
 		if err := e.readTag(f, f.Tag.Get("audit")); err != nil {
-			return nil, err
+			return err
 		}
 		if f.DBName != "" && e.deleted == "" && isSoftDelete(f) {
 			e.deleted, e.alive = f.DBName, aliveOf(f)
@@ -70,7 +69,7 @@ func newEntity(t *table, o *modelOptions) (*entity, error) {
 		}
 		c, err := column(s.name)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		*s.to = c
 	}
@@ -81,12 +80,12 @@ func newEntity(t *table, o *modelOptions) (*entity, error) {
 		for _, name := range s.names {
 			c, err := column(name)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			s.to[c] = true
 		}
 	}
-	return e, nil
+	return nil
 }
 
 // meaningOf is what is known of the columns of a model: by its tags alone if it
@@ -363,23 +362,4 @@ func plain(c cell) string {
 		return string(c.json[1 : n-1]) // nearly every text, without the cost of a parser
 	}
 	return audit.Value{JSON: c.json}.Text()
-}
-
-// assignments are the columns that a statement sets: all if they are not known.
-// The zero value is none.
-type assignments struct {
-	all bool
-	set clause.Set
-}
-
-func (a assignments) has(column string) bool {
-	if a.all {
-		return true
-	}
-	for i := range a.set {
-		if a.set[i].Column.Name == column {
-			return true
-		}
-	}
-	return false
 }

@@ -152,7 +152,7 @@ func (x *executor) understand(p *Plugin, t *table, text string) error {
 		}
 	}
 	writes := writesOf(p.dialect.name, text)
-	if len(writes) != 1 || !writes[0].main || p.named(writes[0].table) != t {
+	if len(writes) != 1 || !writes[0].main || p.inSQL(writes[0].table) != t {
 		return refuse("the statement must write to this table, and to no other")
 	}
 	switch x.write = writes[0]; x.write.verb {
@@ -202,11 +202,7 @@ func (x *executor) run(ctx context.Context) (n int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	told := make(map[string]bool, len(x.before))
-	for i := range x.before {
-		told[x.before[i].key] = true
-	}
-	withoutTold(x.fallout, x.table, told)
+	withoutTold(x.fallout, x.table, keysOf(x.before))
 	x.ran, x.complete = true, true
 	if err := x.finish(ctx); err != nil {
 		return 0, failed(err)
@@ -250,10 +246,7 @@ func (x *executor) runReturning(ctx context.Context) (int64, error) {
 	for i := range met {
 		keys[i], isMet[met[i].key] = met[i].args, true
 	}
-	named := make(map[string]bool, len(x.before))
-	for i := range x.before {
-		named[x.before[i].key] = true
-	}
+	named := keysOf(x.before)
 	if x.kind != inserting {
 		for key := range isMet {
 			if !named[key] {

@@ -146,10 +146,7 @@ func (c *capture) pairFollowing(ctx context.Context, f *fallout, parents []pair,
 	if !d.meet(f.layout.keyNames, f.columns) {
 		return pairs, nil
 	}
-	was := make(map[string]bool, len(f.rows))
-	for i := range f.rows {
-		was[f.rows[i].key] = true
-	}
+	was := keysOf(f.rows)
 	moved, origin := map[string]*image{}, map[string]*image{}
 	now := &fallout{dependent: f.dependent, parent: f.parent, parents: map[string]*image{}}
 	var after []image

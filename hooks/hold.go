@@ -22,8 +22,11 @@ type heldPool struct {
 	plugin *Plugin
 }
 
+// holds reports whether events are held until their transaction is committed.
+func (p *Plugin) holds() bool { return p.txStore == nil }
+
 // watches reports whether the end of transactions matters.
-func (p *Plugin) watches() bool { return p.store == nil || p.spares || p.attempts }
+func (p *Plugin) watches() bool { return p.holds() || p.bestEffort || p.attempts }
 
 // BeginTx implements gorm.ConnPoolBeginner.
 func (p *heldPool) BeginTx(ctx context.Context, opts *sql.TxOptions) (gorm.ConnPool, error) {
@@ -179,7 +182,7 @@ func (t *heldTx) stage(events []audit.Event) (publish func(), err error) {
 	case err == nil:
 		t.plugin.rec.Count(len(events))
 		return publish, nil
-	case t.plugin.spares:
+	case t.plugin.bestEffort:
 		t.plugin.rec.Lose(t.ctx, byWorkspace(events), err)
 		return func() {}, nil
 	}

@@ -22,7 +22,7 @@ type Plugin struct {
 	rec  *audit.Recorder
 	opts []Option
 
-	store      audit.TxStore    // nil if events are held until the commit
+	txStore    audit.TxStore    // the store, if events join the transaction; nil if they are held
 	composer   audit.TxComposer // nil if no statement can record itself
 	policy     RawPolicy
 	dialect    dialect
@@ -33,7 +33,7 @@ type Plugin struct {
 	changeSets changeSets
 	pools      pools
 	deferred   bool // SQLite's transactions begin as readers
-	spares     bool // audit.Config.BestEffort
+	bestEffort bool // audit.Config.BestEffort
 
 	attempts, failedWrites bool // see the options
 
@@ -75,7 +75,7 @@ func (p *Plugin) Initialize(db *gorm.DB) (err error) {
 	if err != nil {
 		return err
 	}
-	p.policy, p.spares = s.raw, p.rec.BestEffort()
+	p.policy, p.bestEffort = s.raw, p.rec.BestEffort()
 	p.attempts, p.failedWrites = s.attempts, s.failedWrites
 	ctx := db.Statement.Context
 	if p.dialect, err = dialectOf(ctx, db.Session(&gorm.Session{NewDB: true})); err != nil {
@@ -126,7 +126,7 @@ func (p *Plugin) register(db *gorm.DB, s *settings) error {
 		if have := p.tables[t.name]; have != nil {
 			return fmt.Errorf("audit: table %q is registered twice, by %s and %s", t.name, have.schema.Name, sch.Name)
 		}
-		if _, err := newEntity(t, o); err != nil {
+		if err := t.readEntity(o); err != nil {
 			return err
 		}
 		p.tables[t.name], parsed[i] = t, t
@@ -198,13 +198,7 @@ func (p *Plugin) addReferences(db *gorm.DB, t *table, o *modelOptions) error {
 			t.entity.references = append(t.entity.references, r)
 		}
 	}
-	t.entity.veil(p.tables)
-	for _, rel := range t.schema.Relationships.BelongsTo {
-		if len(rel.References) == 1 && rel.References[0].PrimaryKey != nil && rel.Polymorphic == nil {
-			ref := rel.References[0]
-			add(newReference(ref.ForeignKey.DBName, ref.PrimaryKey.DBName, rel.FieldSchema, p.tables))
-		}
-	}
+	t.entity.refer(p.tables)
 	for _, j := range t.entity.joins {
 		if len(j.elementColumns) == 1 {
 			r, ok := newReference(j.field, j.elementKeys[0], j.element, p.tables)
@@ -331,12 +325,12 @@ func (p *Plugin) capture(db *gorm.DB, t *table, followed *catalogue) {
 	}
 	c.ConnPool, c.tx, c.plugin, c.db, c.table, c.unit, c.catalogue = stmt.ConnPool, tx, p, db, t, u, followed
 	var pool gorm.ConnPool = c
-	if p.spares {
+	if p.bestEffort {
 		c.lost = p.unrecordable(db)
 		pool = &spared{c}
 	}
 	if !inTransaction(stmt.ConnPool) {
-		pool, c.alone = untransacted{pool}, !p.spares
+		pool, c.alone = untransacted{pool}, !p.bestEffort
 	}
 	stmt.ConnPool = pool
 }
@@ -354,7 +348,7 @@ func (p *Plugin) after(db *gorm.DB) {
 	if c.table.bystander {
 		finish = c.finishBystander
 	}
-	if p.spares {
+	if p.bestEffort {
 		p.fail(db, c.finishOrLose(db.Statement.Context, finish))
 	} else {
 		p.fail(db, finish(db.Statement.Context))

@@ -3,7 +3,9 @@ package hooks
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -335,4 +337,29 @@ func (d dialect) in(columns []string, values [][]any, bound int) (string, []any)
 	}
 	b.WriteByte(')')
 	return b.String(), args
+}
+
+// keysOf are the keys of rows.
+func keysOf(rows []image) map[string]bool {
+	keys := make(map[string]bool, len(rows))
+	for i := range rows {
+		keys[rows[i].key] = true
+	}
+	return keys
+}
+
+// arg is a value as a variable of a query.
+func (c cell) arg() any {
+	if c.form == audit.FormBase64 {
+		if b, err := base64.StdEncoding.DecodeString(plain(c)); err == nil {
+			return b
+		}
+	}
+	if len(c.json) > 0 && c.json[0] != '"' {
+		var n int64
+		if json.Unmarshal(c.json, &n) == nil && string(c.json) != "null" {
+			return n
+		}
+	}
+	return plain(c)
 }

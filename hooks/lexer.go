@@ -230,11 +230,8 @@ func isWord(r rune) bool {
 	return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) || r >= utf8.RuneSelf
 }
 
-// cutLast cuts at the last dot.
-func cutLast(name string) (before, last string, found bool) {
+// cutLast is what follows the last dot of a name, if it has one.
+func cutLast(name string) (last string, qualified bool) {
 	i := strings.LastIndexByte(name, '.')
-	if i < 0 {
-		return "", name, false
-	}
-	return name[:i], name[i+1:], true
+	return name[i+1:], i >= 0
 }

@@ -8,12 +8,12 @@ import (
 	"gorm.io/gorm"
 )
 
-// named is a record as a statement of the application names it, by value.
-type named struct{ id, workspace, owner string }
+// namedRecord is a record as a statement of the application names it, by value.
+type namedRecord struct{ id, workspace, owner string }
 
-// named are the records that a statement names: those of its model, or of its
+// recordsOf are the records that a statement names: those of its model, or of its
 // destination.
-func (t *table) named(stmt *gorm.Statement) []named {
+func (t *table) recordsOf(stmt *gorm.Statement) []namedRecord {
 	rows := reflect.Indirect(stmt.ReflectValue)
 	if stmt.Schema == nil || t.entity == nil || !rows.IsValid() {
 		return nil
@@ -21,14 +21,14 @@ func (t *table) named(stmt *gorm.Statement) []named {
 	if k := rows.Kind(); k != reflect.Slice && k != reflect.Array {
 		return t.namedBy(stmt, rows, nil)
 	}
-	var all []named
+	var all []namedRecord
 	for i := range rows.Len() {
 		all = t.namedBy(stmt, reflect.Indirect(rows.Index(i)), all)
 	}
 	return all
 }
 
-func (t *table) namedBy(stmt *gorm.Statement, row reflect.Value, all []named) []named {
+func (t *table) namedBy(stmt *gorm.Statement, row reflect.Value, all []namedRecord) []namedRecord {
 	if !row.IsValid() || row.Type() != stmt.Schema.ModelType {
 		return all
 	}
@@ -43,7 +43,7 @@ func (t *table) namedBy(stmt *gorm.Statement, row reflect.Value, all []named) []
 		}
 		return fmt.Sprint(reflect.Indirect(reflect.ValueOf(v)))
 	}
-	n := named{workspace: text(t.entity.workspace), owner: text(t.entity.owner)}
+	n := namedRecord{workspace: text(t.entity.workspace), owner: text(t.entity.owner)}
 	keys := make([]string, len(t.keys))
 	for i, k := range t.keys {
 		if keys[i] = text(k); keys[i] == "" || t.entity.redacts(k) {
@@ -58,7 +58,7 @@ func (t *table) namedBy(stmt *gorm.Statement, row reflect.Value, all []named) []
 }
 
 // oneWorkspace is the workspace of all of them; empty if they have several.
-func oneWorkspace(records []named) string {
+func oneWorkspace(records []namedRecord) string {
 	if len(records) == 0 {
 		return ""
 	}

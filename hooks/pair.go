@@ -79,10 +79,7 @@ func (c *capture) checkGone(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	kept := map[string]bool{}
-	for _, row := range left {
-		kept[row.key] = true
-	}
+	kept := keysOf(left)
 	c.leaveOut(func(row image) bool { return kept[row.key] })
 	return nil
 }

@@ -39,7 +39,7 @@ func (p *Plugin) initializeFurther(db *gorm.DB) error {
 // prove refuses connections that lead to another database than the store's: an
 // event would be written where nobody looks for it.
 func (p *Plugin) prove(ctx context.Context, tx audit.DBTX) error {
-	store, ok := p.store.(audit.Colocated)
+	store, ok := p.txStore.(audit.Colocated)
 	if !ok {
 		return nil
 	}

@@ -2,7 +2,6 @@ package hooks
 
 import (
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -156,7 +155,7 @@ func (p *Plugin) executions(db *gorm.DB) ([]execution, error) {
 		}
 	}
 	for _, w := range writes {
-		t := p.named(w.table)
+		t := p.inSQL(w.table)
 		if t != nil {
 			add(t, w, true)
 		}
@@ -189,13 +188,14 @@ func (c *catalogue) reached(t *table, seen map[*table]bool, f func(*table)) {
 	}
 }
 
-// named finds a registered table by its name in SQL.
-func (p *Plugin) named(name string) *table {
+// inSQL finds a registered table by its name in raw SQL. Unlike names.find it takes
+// one of the same name in another schema for it: rather an event too many.
+func (p *Plugin) inSQL(name string) *table {
 	tables := p.known()
 	if t := tables[name]; t != nil {
 		return t
 	}
-	_, last, qualified := cutLast(name)
+	last, qualified := cutLast(name)
 	if t := tables[last]; t != nil && (!qualified || !strings.Contains(t.name, ".")) {
 		return t
 	}
@@ -213,8 +213,7 @@ func (p *Plugin) named(name string) *table {
 func (x execution) event(rows int64) audit.Event {
 	e := audit.Event{Operation: Executed, Entity: audit.Entity{Type: x.entity.kind, ID: AnyRecord}}
 	field := func(name string, v any) {
-		b, _ := json.Marshal(v) // of a text or a number
-		e.Changes = append(e.Changes, audit.Change{Field: name, After: audit.Value{JSON: b}})
+		e.Changes = append(e.Changes, audit.Change{Field: name, After: audit.ValueOf(v)})
 	}
 	field("statement", x.write.verb)
 	field("table", x.write.table)

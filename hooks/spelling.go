@@ -13,7 +13,7 @@ func (l *layout) named(name string) string {
 	if l.known[name] == name {
 		return name // as nearly always
 	}
-	_, name, _ = cutLast(name)
+	name, _ = cutLast(name)
 	if l.known[name] == name {
 		return name
 	}

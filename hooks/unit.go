@@ -2,8 +2,6 @@ package hooks
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"slices"
 
 	"github.com/google/uuid"
@@ -273,22 +271,6 @@ func (w *writer) flush(ctx context.Context) error {
 		return nil
 	}
 	return w.unit.plugin.append(ctx, w.unit.tx, events)
-}
-
-// arg is a value as a variable of a query.
-func (c cell) arg() any {
-	if c.form == audit.FormBase64 {
-		if b, err := base64.StdEncoding.DecodeString(plain(c)); err == nil {
-			return b
-		}
-	}
-	if len(c.json) > 0 && c.json[0] != '"' {
-		var n int64
-		if json.Unmarshal(c.json, &n) == nil && string(c.json) != "null" {
-			return n
-		}
-	}
-	return plain(c)
 }
 
 // appendChange adds a change to an event of the unit. The changes may share

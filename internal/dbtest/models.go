@@ -10,8 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
-
-	"github.com/gormtrail/audit"
 )
 
 // The models of a workshop. Each is there for what makes it hard to audit.
@@ -354,13 +352,3 @@ func deviceID(n byte) uuid.UUID { return uuid.UUID{0: 0xd, 15: n} }
 
 // joinRows are seeded by SQL, because the join table has no model.
 const joinRows = "INSERT INTO order_labels (order_id, label_id) VALUES (1, 1), (1, 2)"
-
-// EntityOf returns the entity type of a table as Watches gives it.
-func EntityOf(model any) audit.EntityType {
-	for _, w := range Watches() {
-		if fmt.Sprintf("%T", w.Model) == fmt.Sprintf("%T", model) {
-			return w.Type
-		}
-	}
-	return ""
-}
