@@ -2,6 +2,8 @@ package retention_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -164,4 +166,41 @@ func TestMoreHoldsThanAFilterHasRoomForAreFollowed(t *testing.T) {
 		left, _ := r.left()
 		require.Equal(t, append(events[:holds:holds], recent), left)
 	}
+}
+
+func TestHoldsAndTypesHaveRoomInOneFilter(t *testing.T) {
+	t.Parallel()
+	for _, holds := range []int{499, 500, 998, 999, 1000} {
+		r := newRig(t, false, event("w1", audit.TypeProject, 400, 1), event("w1", audit.TypeTag, 400, 3), event("w1", audit.TypeProject, 1, 1))
+		hold := audit.Filter{Workspace: "w1"}
+		for i := range holds {
+			hold.Entities = append(hold.Entities, audit.Entity{Type: audit.TypeTag, ID: strconv.Itoa(i)})
+		}
+		longer := retention.Rule{Keep: 7 * 365 * day}
+		for i := range 500 {
+			longer.Types = append(longer.Types, audit.EntityType(fmt.Sprint("t", i)))
+		}
+		r.cfg.Policy = retention.Policy{Rules: []retention.Rule{longer}, Holds: []audit.Filter{hold}}
+		result, err := r.keeper(t).Purge(context.Background())
+		require.NoError(t, err, holds)
+		require.Equal(t, 1, result.Events, holds)
+		left, _ := r.left()
+		require.Equal(t, []audit.Event{event("w1", audit.TypeTag, 400, 3), event("w1", audit.TypeProject, 1, 1)}, left, holds)
+	}
+}
+
+func TestHoldsThatCannotBeKnownAnyMoreStopThePurgeOfAll(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, false, event("w1", audit.TypeProject, 400, 1), event("w2", audit.TypeProject, 400, 2), event("w2", audit.TypeProject, 1, 3))
+	r.cfg.MaxGap = -1
+	asked := 0
+	r.cfg.Holds = func(context.Context) ([]audit.Filter, error) {
+		if asked++; asked == 2 {
+			return nil, errors.New("no answer")
+		}
+		return nil, nil
+	}
+	_, err := r.keeper(t).Purge(context.Background())
+	require.EqualError(t, err, `retention: purge workspace "w1": retention: Config.Holds: no answer`)
+	require.Len(t, r.store.All(), 3)
 }

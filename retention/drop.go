@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,26 +66,30 @@ type whole struct {
 	set   set
 }
 
-// drop drops those months of which nothing is kept.
-func (k *Keeper) drop(ctx context.Context, now time.Time, months []time.Time, purges []*purge, result *Result) {
+// drop drops those months of which nothing is kept. Its error is that of
+// Config.Holds.
+func (k *Keeper) drop(ctx context.Context, now time.Time, months []time.Time, purges []*purge, result *Result) error {
 	for _, month := range months {
 		w := &whole{month: month, set: set{seed: maphash.MakeSeed(), of: map[string]sum{}}}
 		err := k.dropWhole(ctx, now, w, purges)
 		switch {
+		case errors.Is(err, errHolds):
+			return err
 		case ctx.Err() != nil:
-			return
+			return nil
 		case errors.Is(err, errKept) || errors.Is(err, audit.ErrMissing): // another Keeper was faster
 		case errors.Is(err, errChanged):
 			result.Undropped = append(result.Undropped, fmt.Errorf("retention: the events of %s are deleted in batches: %w", month.Format(monthForm), err))
 		case err != nil: // it will not be better with the next
 			result.Undropped = append(result.Undropped, fmt.Errorf("retention: the events of %s and of later months are deleted in batches: %w", month.Format(monthForm), err))
-			return
+			return nil
 		default:
 			result.Dropped = append(result.Dropped, month)
 			result.Events += w.set.events()
 			k.rec.Count(len(w.tell))
 		}
 	}
+	return nil
 }
 
 func (k *Keeper) dropWhole(ctx context.Context, now time.Time, w *whole, purges []*purge) error {
@@ -117,7 +122,30 @@ func (k *Keeper) dropWhole(ctx context.Context, now time.Time, w *whole, purges 
 	if err := k.rec.Stamp(ctx, w.tell); err != nil {
 		return err
 	}
+	if held, err := k.heldSince(ctx, w); err != nil || held {
+		return cmp.Or(err, errKept)
+	}
 	return k.store.(Dropper).DropMonth(ctx, w.month, w.tell, w.set.same)
+}
+
+// heldSince reports whether something of the month is kept by a hold that was set
+// since the purge began: to archive what came before may have taken hours.
+func (k *Keeper) heldSince(ctx context.Context, w *whole) (bool, error) {
+	if k.cfg.Holds == nil {
+		return false, nil
+	}
+	holds, err := k.holds(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, p := range w.parts {
+		now := *p
+		now.plan = k.cfg.Policy.plan(p.plan.workspace, holds)
+		if kept, err := now.keeps(ctx, w); err != nil || kept {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // all is the filter of a workspace's events in the month.

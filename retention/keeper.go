@@ -187,7 +187,9 @@ func (k *Keeper) Purge(ctx context.Context) (Result, error) {
 		byMonth := k.cfg.Archive != nil || len(months) > 0
 		purges[i] = &purge{Keeper: k, plan: k.cfg.Policy.plan(workspace, holds), now: now, months: byMonth, size: firstBatch, result: &result}
 	}
-	k.drop(ctx, now, months, purges, &result)
+	if err := k.drop(ctx, now, months, purges, &result); err != nil {
+		return result, err
+	}
 	var failed []error
 	for _, p := range purges {
 		if ctx.Err() != nil {
@@ -196,6 +198,9 @@ func (k *Keeper) Purge(ctx context.Context) (Result, error) {
 		}
 		if err := p.run(ctx); err != nil {
 			failed = append(failed, fmt.Errorf("retention: purge workspace %q: %w", p.plan.workspace, err))
+			if errors.Is(err, errHolds) {
+				break
+			}
 		}
 	}
 	return result, errors.Join(failed...)
@@ -248,16 +253,20 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// errHolds is in the chain of every error of Config.Holds, after which nothing more
+// is deleted.
+var errHolds = errors.New("retention: Config.Holds")
+
 func (k *Keeper) holds(ctx context.Context) ([]audit.Filter, error) {
 	if k.cfg.Holds == nil {
 		return k.cfg.Policy.Holds, nil
 	}
 	more, err := k.cfg.Holds(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("retention: Config.Holds: %w", err)
+	if err == nil {
+		err = Policy{Holds: more}.Validate()
 	}
-	if err := (Policy{Holds: more}).Validate(); err != nil {
-		return nil, fmt.Errorf("retention: Config.Holds: %w", err)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errHolds, err)
 	}
 	return slices.Concat(k.cfg.Policy.Holds, Policy{Holds: more}.stored().Holds), nil
 }

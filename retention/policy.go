@@ -63,9 +63,13 @@ func refused(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrPolicy, fmt.Sprintf(format, args...))
 }
 
+// maxTypes is how many types rules may name, so that a filter can leave them out and
+// has room for holds.
+const maxTypes = 500
+
 // Validate returns an error that wraps [ErrPolicy] and names the field if the policy
-// cannot be followed: a time under a day, rules that overlap, a hold that is no
-// filter.
+// cannot be followed: a time under a day, rules that overlap or name more than 500
+// types, a hold that is no filter.
 func (p Policy) Validate() error {
 	if p.Keep != 0 && p.Keep < MinKeep {
 		return refused("Keep is %s, events are kept for at least %s", p.Keep, MinKeep)
@@ -86,6 +90,15 @@ func (p Policy) Validate() error {
 				return err
 			}
 		}
+	}
+	types := map[audit.EntityType]bool{}
+	for _, r := range p.Rules {
+		for _, t := range r.Types {
+			types[t] = true
+		}
+	}
+	if len(types) > maxTypes {
+		return refused("Rules name %d types, more than %d", len(types), maxTypes)
 	}
 	for i, hold := range p.Holds {
 		if err := checkHold(hold); err != nil {
@@ -237,16 +250,22 @@ func (p Policy) plan(workspace string, holds []audit.Filter) plan {
 			l.holds = append(l.holds, hold)
 		}
 	}
-	if (audit.Filter{Workspace: workspace, Except: l.holds}).Validate() != nil {
-		l.holds, l.more = fitting(l.holds)
-	}
+	l.holds, l.more = l.fitting(l.holds)
 	return l
 }
 
-// fitting are the holds that one filter can leave out, and the others.
-func fitting(holds []audit.Filter) (fit, more []audit.Filter) {
+// fitting are the holds that one filter can leave out, and the others. A window may
+// leave out all types besides.
+func (l plan) fitting(holds []audit.Filter) (fit, more []audit.Filter) {
+	types := audit.Filter{Types: slices.Collect(maps.Keys(l.types))}
+	fits := func(holds ...audit.Filter) bool {
+		return (audit.Filter{Workspace: "any", Except: append(holds, types)}).Validate() == nil
+	}
+	if fits(slices.Clone(holds)...) {
+		return holds, nil
+	}
 	for _, hold := range holds {
-		if (audit.Filter{Workspace: "any", Except: append(fit, hold)}).Validate() == nil {
+		if fits(append(slices.Clone(fit), hold)...) {
 			fit = append(fit, hold)
 		} else {
 			more = append(more, hold)

@@ -31,6 +31,7 @@ func TestPoliciesThatCannotBeFollowedAreRefused(t *testing.T) {
 		"both named twice":         {Policy{Rules: []Rule{{Workspaces: []string{"w1"}, Types: tag, Keep: day}, {Workspaces: []string{"w1"}, Types: project, Keep: day}}}, `both are for workspace "w1" and type "project"`},
 		"workspace against type":   {Policy{Rules: []Rule{{Workspaces: []string{"w1"}, Keep: day}, {Types: tag, Keep: day}}}, `both are for workspace "w1" and type "tag"`},
 		"settled for one of two":   {Policy{Rules: []Rule{{Workspaces: []string{"w1"}, Keep: day}, {Types: tag, Keep: day}, {Workspaces: []string{"w1"}, Types: []audit.EntityType{audit.TypeTag}, Keep: day}}}, `both are for workspace "w1" and type "project"`},
+		"too many types":           {Policy{Rules: []Rule{{Types: manyTypes(501), Keep: day}}}, "Rules name 501 types, more than 500"},
 		"a hold of nothing":        {Policy{Holds: []audit.Filter{{}}}, "Holds[0]: audit: invalid filter: Except[0] is empty"},
 		"a hold with an Except":    {Policy{Holds: []audit.Filter{{Workspace: "w1", Except: []audit.Filter{{Text: "x"}}}}}, "so it has no Except"},
 		"a hold that is no filter": {Policy{Holds: []audit.Filter{{Workspace: "w1", Types: []audit.EntityType{""}}}}, "Types holds an empty type"},
@@ -39,6 +40,13 @@ func TestPoliciesThatCannotBeFollowedAreRefused(t *testing.T) {
 		require.ErrorIs(t, err, ErrPolicy, name)
 		require.ErrorContains(t, err, c.says, name)
 	}
+}
+
+func manyTypes(n int) (types []audit.EntityType) {
+	for i := range n {
+		types = append(types, audit.EntityType(fmt.Sprint("t", i)))
+	}
+	return types
 }
 
 func TestTheMostSpecificRuleCounts(t *testing.T) {

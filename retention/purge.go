@@ -167,16 +167,13 @@ func (p *purge) compared(ctx context.Context, f audit.Filter, expired iter.Seq2[
 
 // delete deletes a batch and tells of it, and rests.
 func (p *purge) delete(ctx context.Context, f audit.Filter, batch []audit.Event, archives []archive.Manifest) error {
-	batch, err := p.unheld(ctx, batch)
-	if err != nil {
-		return err
-	}
 	for range maxTries {
-		if len(batch) == 0 {
-			return nil
+		var err error
+		if batch, err = p.unheld(ctx, batch); err != nil || len(batch) == 0 {
+			return err
 		}
 		begin := p.cfg.Now()
-		err := p.deleteOnce(ctx, f, batch, archives)
+		err = p.deleteOnce(ctx, f, batch, archives)
 		took := p.cfg.Now().Sub(begin)
 		if errors.Is(err, audit.ErrMissing) { // another Keeper was faster
 			if batch, err = p.remaining(ctx, f, batch); err != nil {

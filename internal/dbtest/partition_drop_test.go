@@ -419,3 +419,24 @@ func TestPartitionsAreListedWhileTheyAreDropped(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 1, "the default one")
 }
+
+func TestAHoldThatIsSetWhileAMonthIsArchivedKeepsItsPartition(t *testing.T) {
+	t.Parallel()
+	db := Open(t, "postgres")
+	f, partitions := newDropper(t, db, t.TempDir())
+	ctx := context.Background()
+	expired, kept := aged("w1", 100, expiredMonths...)
+	f.append(t, append(expired, kept...))
+	want := all(t, f.store, "w1")
+	asked := 0
+	result, err := dropper(t, f.store, retention.Config{Archive: f.archives, Holds: func(context.Context) ([]audit.Filter, error) {
+		if asked++; asked == 1 { // the purge begins
+			return nil, nil
+		}
+		return []audit.Filter{{Workspace: "w1"}}, nil
+	}}).Purge(ctx)
+	require.NoError(t, err)
+	require.Zero(t, result.Events)
+	require.Equal(t, want, all(t, f.store, "w1"))
+	require.Equal(t, "2024-02:101 2024-04:101 default:1", partitionsOf(t, db, partitions), "those without events are dropped")
+}
