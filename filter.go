@@ -273,6 +273,7 @@ func (f Filter) Stored() Filter {
 		e.Type, e.ID = cleanName(e.Type), cleanID(e.ID)
 		return e
 	})
+	f.Fields = cleaned(f.Fields, cleanID)
 	f.Actions = cleaned(f.Actions, func(a Action) Action {
 		a.Type, a.Operation, a.Origins = cleanName(a.Type), cleanName(a.Operation), cleaned(a.Origins, cleanName)
 		return a

@@ -221,7 +221,8 @@ func TestAFilterIsStoredAsEventsAre(t *testing.T) {
 	long, nul := strings.Repeat("x", 300), "a\x00b"
 	event := audit.Event{
 		Workspace: long, Actor: audit.Actor{Kind: audit.ActorKind(nul), ID: long}, Operation: audit.Operation(long), Origin: audit.Origin(nul),
-		Entity: audit.Entity{Type: audit.EntityType(long), ID: nul, Owner: long},
+		Entity:  audit.Entity{Type: audit.EntityType(long), ID: nul, Owner: long},
+		Changes: []audit.Change{{Field: long, After: audit.ValueOf(1)}},
 	}
 	store := memstore.New()
 	rec, err := audit.New(store, nil)
@@ -231,7 +232,7 @@ func TestAFilterIsStoredAsEventsAre(t *testing.T) {
 	require.Len(t, all, 1)
 	f := audit.Filter{
 		Workspace: long, Actors: []audit.Actor{event.Actor}, Types: []audit.EntityType{event.Entity.Type}, Origins: []audit.Origin{event.Origin},
-		Entities: []audit.Entity{event.Entity}, Owners: []string{long},
+		Entities: []audit.Entity{event.Entity}, Owners: []string{long}, Fields: []string{long},
 		Actions: []audit.Action{{Type: event.Entity.Type, Operation: event.Operation, Origins: []audit.Origin{event.Origin}}},
 	}
 	require.False(t, f.Matches(all[0]))

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strconv"
@@ -30,10 +31,13 @@ func (s *Store) ListActors(ctx context.Context, workspace string, limit int) ([]
 	var actors []audit.Actor
 	for rows.Next() {
 		var a audit.Actor
-		if err := rows.Scan(&a.Kind, &a.ID, &a.Name); err != nil {
+		var name sql.NullString
+		if err := rows.Scan(&a.Kind, &a.ID, &name); err != nil {
 			return nil, fmt.Errorf("sqlstore: list actors: %w", err)
 		}
-		actors = append(actors, a)
+		if a.Name = name.String; name.Valid {
+			actors = append(actors, a)
+		}
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("sqlstore: list actors: %w", err)
@@ -65,11 +69,15 @@ func (n names) selectActors(workspace string, limit int) (string, []any) {
 	return q.String(), q.args
 }
 
+// groupActors gives no name, and so no author, to what only a workspace has whose name
+// differs from this one's by spaces at its end: MySQL compares them as equal.
 func (q *query) groupActors(workspace, events, index, most string) {
-	q.write("SELECT a.actor_kind, a.actor_id, COALESCE((SELECT e.actor_name FROM ", events, " e FORCE INDEX (", index, ") WHERE e.workspace = ")
+	q.write("SELECT a.actor_kind, a.actor_id, (SELECT COALESCE(e.actor_name, '') FROM ", events, " e FORCE INDEX (", index, ") WHERE e.workspace = ")
 	q.arg(workspace)
-	q.write(" AND e.actor_kind = a.actor_kind AND e.actor_id = a.actor_id AND e.time = a.newest ORDER BY e.id DESC LIMIT 1), '')",
-		" FROM (SELECT actor_kind, actor_id, MAX(time) AS newest FROM ", events, " FORCE INDEX FOR GROUP BY (", index, ") WHERE workspace = ")
+	q.write(" AND e.actor_kind = a.actor_kind AND e.actor_id = a.actor_id AND CAST(e.workspace AS BINARY) = CAST(")
+	q.arg(workspace)
+	q.write(" AS BINARY) ORDER BY e.time DESC, e.id DESC LIMIT 1)",
+		" FROM (SELECT actor_kind, actor_id FROM ", events, " FORCE INDEX FOR GROUP BY (", index, ") WHERE workspace = ")
 	q.arg(workspace)
 	q.write(" GROUP BY workspace, actor_kind, actor_id LIMIT ", most, ") a")
 }

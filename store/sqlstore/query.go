@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -168,7 +169,7 @@ func (q *query) except(filters []audit.Filter) {
 // one row by row.
 func (q *query) between(w way, f audit.Filter, p audit.Position) {
 	switch {
-	case w == newer && !p.IsZero() && !p.Time.Before(f.From):
+	case w == newer && !p.IsZero() && (f.From.IsZero() || !p.Time.Before(f.From)):
 		q.beyond(w, p)
 	case !f.From.IsZero():
 		q.write(" AND time >= ")
@@ -211,8 +212,16 @@ func (q *query) beyond(w way, p audit.Position) {
 	}
 }
 
-// ceilMicro is the first microsecond that is not before t.
+// ceilMicro is the first microsecond that is not before t, or the last or first of
+// all if t is too far away.
 func ceilMicro(t time.Time) int64 {
+	const farthest = math.MaxInt64/1_000_000 - 1 // seconds
+	switch s := t.Unix(); {
+	case s > farthest:
+		return math.MaxInt64
+	case s < -farthest:
+		return math.MinInt64
+	}
 	micro := t.UnixMicro()
 	if t.Nanosecond()%1000 != 0 {
 		micro++

@@ -59,6 +59,23 @@ var actorRules = []rule[audit.Store]{
 		},
 	},
 	{
+		"ListActors/NotThoseOfAnotherWorkspace",
+		"ListActors tells nothing of a workspace whose name differs in spaces at the end",
+		func(t *testing.T, store audit.Store) {
+			lister := ability[audit.ActorLister](t, store)
+			by := func(workspace, id, name string) func(*audit.Event) {
+				return func(e *audit.Event) {
+					e.Workspace, e.Actor = workspace, audit.Actor{Kind: audit.KindUser, ID: id, Name: name}
+				}
+			}
+			require.NoError(t, store.Append(context.Background(), []audit.Event{
+				event(1, by("acme", "17", "Jo")), event(2, by("acme ", "17", "Jo elsewhere")), event(3, by("acme ", "18", "Kim elsewhere")),
+			}))
+			require.Equal(t, []audit.Actor{{Kind: audit.KindUser, ID: "17", Name: "Jo"}}, actors(t, lister, "acme", 10))
+			require.Equal(t, []audit.Actor{{Kind: audit.KindUser, ID: "17", Name: "Jo elsewhere"}, {Kind: audit.KindUser, ID: "18", Name: "Kim elsewhere"}}, actors(t, lister, "acme ", 10))
+		},
+	},
+	{
 		"ListActors/NoMoreThanTheLimit",
 		"ListActors returns limit of the authors if there are more, and all of them if there are not",
 		func(t *testing.T, store audit.Store) {

@@ -44,6 +44,7 @@ func runFilter(t *testing.T, store audit.Store) {
 	})
 	t.Run("NoFilterCrossesWorkspaces", func(t *testing.T) { runTenants(t, store) })
 	t.Run("SpacesAtTheEndCount", func(t *testing.T) { runSpaces(t, store) })
+	t.Run("FarTimes", func(t *testing.T) { runFarTimes(t, store) })
 	t.Run("AsManyValuesAsAreAllowed", func(t *testing.T) { runLargeFilters(t, store) })
 }
 
@@ -323,6 +324,21 @@ func runSpaces(t *testing.T, store audit.Store) {
 		require.Equal(t, numbers([]audit.Event{e}), numbers(list(t, store, found)), "texts are compared with the spaces at their ends: %s", name)
 		left := audit.Filter{Workspace: e.Workspace, Except: []audit.Filter{f}}
 		require.Equal(t, numbers([]audit.Event{spaced}), numbers(list(t, store, left)), "texts are compared with the spaces at their ends: %s of Except", name)
+	}
+}
+
+// runFarTimes asks for times that no count of microseconds reaches.
+func runFarTimes(t *testing.T, store audit.Store) {
+	e := full(6001)
+	e.Workspace = "far"
+	require.NoError(t, store.Append(context.Background(), []audit.Event{e}))
+	future, past := time.Date(300_000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(-300_000, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, f := range []audit.Filter{
+		{From: past}, {To: future}, {From: past, To: future}, {From: future}, {To: past},
+		{Except: []audit.Filter{{From: future}}}, {Except: []audit.Filter{{From: past}}}, {Except: []audit.Filter{{To: past}}},
+	} {
+		f.Workspace = e.Workspace
+		require.Equal(t, f.Matches(e), len(list(t, store, f)) == 1, "a filter's times may be as far away as Filter.Validate allows: %+v", f)
 	}
 }
 

@@ -73,6 +73,11 @@ var reverseRules = []rule[audit.Store]{
 				require.NoError(t, err, name)
 				require.Equal(t, c.want, numbers(page), name)
 			}
+			ancient := event(10, func(e *audit.Event) { e.Time, e.Workspace = time.Time{}.Add(-time.Hour), "ancient" })
+			require.NoError(t, store.Append(context.Background(), []audit.Event{ancient}))
+			page, err := reverse.ListBefore(context.Background(), audit.Filter{Workspace: "ancient"}, ancient.Position(), 10)
+			require.NoError(t, err)
+			require.Empty(t, page, "a position before the zero time is one, too")
 		},
 	},
 	{
