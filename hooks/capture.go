@@ -319,19 +319,21 @@ func (c *capture) canReturn() bool {
 }
 
 // execReturning runs the statement with a list of columns to return, reads the
-// images from it, and tells GORM how many rows there were.
+// images from it, and tells GORM how many rows there were. The list begins a line of
+// its own, here and wherever something follows an application's conditions: these may
+// end in a comment.
 func (c *capture) execReturning(ctx context.Context, text string, args []any) (_ sql.Result, err error) {
 	defer recovered(&err)
 	if c.kind == inserting {
 		r := c.layout.reader(c.assigned)
 		defer r.release()
-		err = scanRows(ctx, c.tx, text+" RETURNING "+c.returned(), args, func() { c.addReturned(r.image()) }, r, c.existedDest()...)
+		err = scanRows(ctx, c.tx, text+"\nRETURNING "+c.returned(), args, func() { c.addReturned(r.image()) }, r, c.existedDest()...)
 		if err == nil && c.asks {
 			return c.inserted(ctx)
 		}
 	} else {
 		var images []image
-		images, err = query(ctx, c.tx, c.layout, c.assigned, text+" RETURNING "+c.list(), args)
+		images, err = query(ctx, c.tx, c.layout, c.assigned, text+"\nRETURNING "+c.list(), args)
 		if c.kind == deleting {
 			if err == nil && c.read && !sameRows(c.before, images) { // what else goes with them was not read
 				return nil, failed(errRowsMoved(c.table.name))

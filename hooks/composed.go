@@ -130,11 +130,15 @@ func (l *layout) fits(ctx context.Context, tx audit.DBTX, table string) bool {
 	}
 	if ok {
 		// Texts of a collation that is not deterministic compare as equal though
-		// they are not.
+		// they are not. Rows have versions for those who may read the table, and one
+		// row has a key if there is an index that says so.
 		const plainTable = "SELECT relkind IN ('r','p') AND NOT relhasrules AND getdatabaseencoding()='UTF8' AND NOT EXISTS (SELECT 1 FROM pg_attribute a" +
 			" JOIN pg_collation o ON o.oid=a.attcollation WHERE a.attrelid=c.oid AND a.attnum>0 AND to_jsonb(o)->>'collisdeterministic'='false')" +
+			" AND has_table_privilege(oid,'SELECT') AND NOT EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhparent=c.oid AND relkind='r')" +
+			" AND EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid=c.oid AND indisunique AND indisvalid AND indpred IS NULL AND indexprs IS NULL AND indnkeyatts=array_length($2::text[],1)" +
+			" AND NOT EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid=c.oid AND a.attnum=ANY(i.indkey[0:indnkeyatts-1]) AND a.attname::text<>ALL($2::text[])))" +
 			" FROM pg_class c WHERE oid=to_regclass($1)"
-		if err := tx.QueryRowContext(ctx, plainTable, l.dialect.quote(table)).Scan(&ok); err != nil {
+		if err := tx.QueryRowContext(ctx, plainTable, l.dialect.quote(table), arraySQL(l.keyNames)).Scan(&ok); err != nil {
 			return false // what is wrong shows in another form
 		}
 	}
@@ -152,7 +156,8 @@ func (c *capture) returning() string {
 	names := make([]string, len(r.Columns))
 	for i, column := range r.Columns {
 		names[i] = c.plugin.dialect.quote(column.Name)
-		if column.Name == "" || column.Raw || column.Alias != "" || column.Table != "" {
+		if column.Name == "" || column.Raw || column.Alias != "" || column.Table != "" ||
+			strings.Contains(column.Name, ".") || slices.Contains(names[:i], names[i]) {
 			return ""
 		}
 	}
@@ -212,14 +217,21 @@ func (c *capture) composeArgs(ctx context.Context, args []any) ([]any, error) {
 	if self != nil {
 		event.Entity.Owner = self.(string)
 	}
+	origin := audit.OriginFrom(ctx)
 	if err := (&writer{unit: c.unit}).stamp(ctx, events); err != nil {
 		return nil, err
 	}
-	given, bound := any(workspace), any(nil)
+	if origin != "" {
+		origin = event.Origin // as it is stored
+	}
+	if self != nil {
+		self = event.Entity.Owner
+	}
+	given, bound := any(event.Workspace), any(nil)
 	if only {
 		bound = given
 	}
-	args = append(args, given, bound, self, string(event.Origin), string(audit.OriginFrom(ctx)), event.Time.UnixMicro())
+	args = append(args, given, bound, self, string(event.Origin), string(origin), event.Time.UnixMicro())
 	return p.composer.ComposeArgs(args, *event)
 }
 

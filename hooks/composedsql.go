@@ -12,11 +12,12 @@ import (
 // statement is not on one row, or is not a plain one.
 func (c *capture) composeText(text string, variables int) string {
 	stmt, l := c.db.Statement, c.layout
-	if stmt.SQL.String() != text || c.kind != inserting && !c.pinsKey() {
+	if len(l.columns) > mostComposed || stmt.SQL.String() != text || c.kind != inserting && !c.pinsKey() {
 		return ""
 	}
 	s := eventSQL{layout: l, kind: c.kind, set: c.assigned, entity: c.table.entity.kind, composer: c.plugin.composer}
 	s.deletes = c.kind == updating && l.deleted >= 0 && len(c.assigned.set) == 1 && c.assigned.has(l.columns[l.deleted].name)
+	s.given = c.kind == inserting && places(c.values(), c.table.keys) != nil
 	list := func(column, name func(int) string) string {
 		parts := make([]string, len(l.columns), len(l.columns)+1)
 		for i := range l.columns {
@@ -33,9 +34,9 @@ func (c *capture) composeText(text string, variables int) string {
 	case inserting:
 		if c.wantsRows() {
 			theirs = c.returning() + ","
-			text += "," + list(s.now, newSQL) + made
+			text += "\n," + list(s.now, newSQL) + made
 		} else {
-			text += " RETURNING " + list(s.now, newSQL) + made
+			text += "\nRETURNING " + list(s.now, newSQL) + made
 		}
 	case updating:
 		set, where, ok := c.split(text)
@@ -45,7 +46,7 @@ func (c *capture) composeText(text string, variables int) string {
 		old := func(i int) string { return c.plugin.dialect.quote(l.columns[i].name) }
 		text = c.joinOld(set, where, list(old, oldSQL), "audit_old.*,"+list(s.now, newSQL)+made)
 	case deleting:
-		text += " RETURNING " + list(s.was, oldSQL) + made
+		text += "\nRETURNING " + list(s.was, oldSQL) + made
 	}
 	const something = "audit_changes<>'[]'" // is recorded
 	answer := "audit_doubt," + something + s.images()
@@ -58,6 +59,10 @@ func (c *capture) composeText(text string, variables int) string {
 		" WHERE NOT audit_doubt AND " + something + ") " +
 		"SELECT " + l.edition + theirs + answer + " FROM audit_event"
 }
+
+// mostComposed is how many columns a table may have of which old and new are returned:
+// PostgreSQL returns up to 1,664, and each wide one takes four.
+const mostComposed = 400
 
 // ownVariables is the number of variables that composeArgs adds to those of the
 // store.
@@ -91,6 +96,7 @@ type eventSQL struct {
 	kind     statementKind
 	set      assignments
 	deletes  bool // it is a soft delete
+	given    bool // it is an INSERT of a key that the database does not make
 }
 
 // operation is what operationOf says; doubt tells where it would say another.
@@ -196,7 +202,7 @@ func (s *eventSQL) doubt() string {
 	var doubts []string
 	for i := range l.columns {
 		c := &l.columns[i]
-		involved := s.kind != updating || s.deletes || s.set.has(c.name) || i == l.label
+		involved := s.kind != updating || s.deletes || s.set.has(c.name) || i == l.label || i == l.owner || i == l.workspace
 		if s.kind == updating && !s.set.has(c.name) {
 			doubts = append(doubts, c.differsSQL(oldSQL(i), newSQL(i), false))
 		}
@@ -232,8 +238,8 @@ func (s *eventSQL) doubt() string {
 		doubts = append(doubts, over("audit_workspace", audit.MaxIDBytes),
 			"audit_workspace<>'' AND audit_workspace<>"+variableSQL(2))
 	}
-	if s.kind != inserting {
-		doubts = append(doubts, s.changedMeanwhile(), s.composer.ComposeNewer(s.workspace(), literalSQL(string(s.entity)), "audit_id", variableSQL(ownVariables)))
+	if s.kind != inserting || s.given {
+		doubts = append(doubts, s.changedMeanwhile(), s.isOlder())
 	}
 	return strings.Join(doubts, " OR ") // true if one is, whatever is null
 }
@@ -267,12 +273,28 @@ func (s *eventSQL) workspace() string {
 	return "COALESCE(NULLIF(audit_workspace,'')," + variableSQL(1) + ")"
 }
 
+// isOlder reports whether the record has an event that is not older. Under SERIALIZABLE
+// that is not asked but doubted: what a transaction reads of the log, others must not
+// add to.
+func (s *eventSQL) isOlder() string {
+	return "CASE WHEN current_setting('transaction_isolation')='serializable' THEN true ELSE " +
+		s.composer.ComposeNewer(s.workspace(), literalSQL(string(s.entity)), "audit_id", variableSQL(ownVariables)) + " END"
+}
+
 // changedMeanwhile reports whether the version of the row is another than the
-// statement's snapshot has: somebody changed it while the statement waited.
+// statement's snapshot has: somebody changed it while the statement waited. A row that
+// is new must not be there at all.
 func (s *eventSQL) changedMeanwhile() string {
+	of := oldSQL
+	if s.kind == inserting {
+		of = newSQL
+	}
 	conditions := make([]string, len(s.layout.keys))
 	for i, k := range s.layout.keys {
-		conditions[i] = "s." + s.layout.dialect.quote(s.layout.columns[k].name) + "=" + oldSQL(k)
+		conditions[i] = "s." + s.layout.dialect.quote(s.layout.columns[k].name) + "=" + of(k)
+	}
+	if s.kind == inserting {
+		return "EXISTS (SELECT 1 FROM " + s.layout.dialect.quote(s.layout.table) + " s WHERE " + strings.Join(conditions, " AND ") + ")"
 	}
 	return "audit_version IS DISTINCT FROM (SELECT s.xmin FROM " + s.layout.dialect.quote(s.layout.table) + " s WHERE " + strings.Join(conditions, " AND ") + ")"
 }

@@ -237,7 +237,7 @@ func (x *executor) runReturning(ctx context.Context) (int64, error) {
 		}
 		list = strings.Join(qualified, ",")
 	}
-	met, err := query(ctx, x.tx, l, assignments{}, x.text+" RETURNING "+l.edition+list, x.args)
+	met, err := query(ctx, x.tx, l, assignments{}, x.text+"\nRETURNING "+l.edition+list, x.args)
 	if err != nil {
 		return 0, err
 	}

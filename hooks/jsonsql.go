@@ -9,12 +9,14 @@ import (
 
 // The functions of this file write SQL for PostgreSQL that makes the JSON of an
 // event from columns, as appendCanonical and entity.change make it from what a
-// driver gives, for the types of which both are sure to say the same.
+// driver gives, for the types of which both are sure to say the same. Functions that
+// take any type are named with their schema: an application may have one of its own
+// for a type, which would be closer.
 
 // jsonSQL is an expression for the JSON of a column's value x, which is never
 // null; false if only Go can make it.
 func (c *column) jsonSQL(x string) (string, bool) {
-	value, ok := "to_json("+x+")::text", false
+	value, ok := "pg_catalog.to_json("+x+")::text", false
 	switch c.typeName {
 	case "BOOL":
 		ok = c.kind == kindBool
@@ -29,9 +31,24 @@ func (c *column) jsonSQL(x string) (string, bool) {
 	case "TIMESTAMP":
 		value, ok = "rtrim("+value+`,'"')||'Z"'`, c.kind == kindTime
 	case "TIMESTAMPTZ":
-		value, ok = "rtrim(to_json("+x+` AT TIME ZONE 'UTC')::text,'"')||'Z"'`, c.kind == kindTime
+		value, ok = "rtrim(pg_catalog.to_json("+x+` AT TIME ZONE 'UTC')::text,'"')||'Z"'`, c.kind == kindTime
+	}
+	if bytes := c.bytesSQL(x); bytes != "" { // or much work would be done for nothing: it is in doubt
+		value = "CASE WHEN " + bytes + "<=" + strconv.Itoa(audit.MaxValueBytes) + " THEN " + value + " END"
 	}
 	return "COALESCE(" + value + ",'null')", ok
+}
+
+// bytesSQL is the length of a value that may be over the limit, whatever the model
+// says of it; empty if it cannot be.
+func (c *column) bytesSQL(x string) string {
+	switch c.typeName {
+	case "NUMERIC":
+		return "octet_length(" + x + "::text)"
+	case "TEXT", "VARCHAR":
+		return "octet_length(" + x + ")"
+	}
+	return ""
 }
 
 // doubtSQL reports whether Go has to make the JSON of this value: one that is
@@ -42,11 +59,11 @@ func (c *column) doubtSQL(x string) string {
 		return ""
 	}
 	var doubts []string
-	if c.kind == kindTime {
+	if c.kind == kindTime || c.kind == kindDate {
 		doubts = append(doubts, x+" NOT BETWEEN '0001-01-02' AND '9999-12-30'")
 	}
-	if c.wide {
-		doubts = append(doubts, "octet_length("+x+")>"+strconv.Itoa(audit.MaxValueBytes))
+	if bytes := c.bytesSQL(x); bytes != "" {
+		doubts = append(doubts, bytes+">"+strconv.Itoa(audit.MaxValueBytes))
 	}
 	if c.secrets != nil && c.typeName != "UUID" {
 		doubts = append(doubts, "ascii("+x+") IN (9,10,13,32,91,123,65279)") // what a document begins with
@@ -107,14 +124,29 @@ func (c *column) deletedSQL(x string) (string, bool) {
 	return "", false
 }
 
-// literalSQL is a text as a literal.
-func literalSQL(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+// literalSQL is a text as a literal, whatever standard_conforming_strings says.
+func literalSQL(s string) string {
+	s = strings.ReplaceAll(s, "'", "''")
+	if strings.Contains(s, `\`) {
+		return "E'" + strings.ReplaceAll(s, `\`, `\\`) + "'"
+	}
+	return "'" + s + "'"
+}
+
+// arraySQL is a list of texts as PostgreSQL reads it.
+func arraySQL(texts []string) string {
+	quoted := make([]string, len(texts))
+	for i, s := range texts {
+		quoted[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+	}
+	return "{" + strings.Join(quoted, ",") + "}"
+}
 
 // concatSQL joins texts; a function of PostgreSQL takes 100 arguments.
 func concatSQL(parts []string) string {
 	const most = 90
 	for len(parts) > most {
-		parts = append([]string{"concat(" + strings.Join(parts[:most], ",") + ")"}, parts[most:]...)
+		parts = append([]string{"pg_catalog.concat(" + strings.Join(parts[:most], ",") + ")"}, parts[most:]...)
 	}
-	return "concat(" + strings.Join(parts, ",") + ")"
+	return "pg_catalog.concat(" + strings.Join(parts, ",") + ")"
 }

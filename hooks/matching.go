@@ -180,8 +180,8 @@ func (c *capture) buildMatching() (s *gorm.Statement, conditions string) {
 	conditions = s.SQL.String()[head:]
 	if d.name == "postgres" && !joined {
 		// Two that lock the same rows must not wait for each other.
-		_, _ = s.WriteString(" ORDER BY " + d.list(c.table.keys))
+		_, _ = s.WriteString("\nORDER BY " + d.list(c.table.keys))
 	}
-	_, _ = s.WriteString(lock)
+	_, _ = s.WriteString("\n" + lock)
 	return s, conditions
 }

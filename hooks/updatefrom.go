@@ -25,7 +25,7 @@ func oldName(column, k int) string {
 // has none of them.
 func (c *capture) updateFrom(text string) (string, bool) {
 	stmt := c.db.Statement
-	if c.plugin.dialect.name != "postgres" || c.kind != updating || c.assigned.set == nil || c.setsKey() || len(c.followers) > 0 || c.layout.clashes ||
+	if c.plugin.dialect.name != "postgres" || len(c.layout.columns) > mostComposed || c.kind != updating || c.assigned.set == nil || c.setsKey() || len(c.followers) > 0 || c.layout.clashes ||
 		stmt.TableExpr != nil || stmt.Table != c.layout.table || stmt.SQL.String() != text {
 		return "", false
 	}
@@ -61,7 +61,7 @@ func (c *capture) joinOld(set, where, old, returning string) string {
 	table := d.quote(c.layout.table)
 	var b strings.Builder
 	b.Grow(len(set) + len(where) + len(old) + len(returning) + 200)
-	b.WriteString(set + " FROM (SELECT " + old + " FROM " + table + where + c.updateLock() + ") audit_old WHERE ")
+	b.WriteString(set + "\nFROM (SELECT " + old + " FROM " + table + where + "\n" + c.updateLock() + ") audit_old WHERE ")
 	for i, k := range c.layout.keys {
 		if i > 0 {
 			b.WriteString(" AND ")

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/gormtrail/audit"
 	"github.com/gormtrail/audit/hooks"
@@ -141,6 +142,32 @@ func TestAStatementThatRecordsItselfSaysWhatGoSays(t *testing.T) {
 		{"update by one of them", func(db *gorm.DB) error { return db.Model(&Spot{}).Where("place = ?", "a/b%").Update("note", "y").Error }},
 		{"delete by two parts", func(db *gorm.DB) error { return db.Delete(&Spot{Place: "a/b%", Row: 2}).Error }},
 	}
+	const secret = `{"password":"canary"}`
+	steps = append(steps,
+		step{"create with secrets in every meaning", func(db *gorm.DB) error {
+			return db.Create(&Parcel{ID: key("p4"), Keeper: secret, WorkspaceID: secret, Price: "0", Fixed: "0"}).Error
+		}},
+		step{"update beside secrets", func(db *gorm.DB) error { return of(key("p4"))(db).Update("count", 5).Error }},
+		step{"update to a day before Christ", func(db *gorm.DB) error {
+			return of(key("p4"))(db).Update("due", gorm.Expr("'0044-03-15 BC'::date")).Error
+		}},
+		step{"update to a very long number", func(db *gorm.DB) error {
+			return of(key("p4"))(db).Update("price", strings.Repeat("7", 100_000)).Error
+		}},
+		step{"delete of a very long number", func(db *gorm.DB) error { return db.Unscoped().Delete(&Parcel{ID: key("p4")}).Error }},
+		step{"create by somebody strange", func(db *gorm.DB) error {
+			ctx := audit.WithInitiator(audit.WithActor(db.Statement.Context, audit.Actor{ID: "7\xff"}), audit.Actor{ID: "9\x00"})
+			ctx = audit.WithOrigin(audit.WithWorkspace(ctx, "w1"), audit.Origin("o\xff"+strings.Repeat("o", 300)))
+			return db.WithContext(ctx).Create(&Parcel{ID: key("p5"), Keeper: "7", Price: "0", Fixed: "0"}).Error
+		}},
+		step{"a condition that ends in a comment", func(db *gorm.DB) error {
+			return db.Model(&Counted{}).Where("id = ?", 1).Where("name <> 'x' -- why").Update("name", "z").Error
+		}},
+		step{"columns that are asked for twice", func(db *gorm.DB) error {
+			twice := clause.Returning{Columns: []clause.Column{{Name: "id"}, {Name: "id"}}}
+			return db.Clauses(twice).Create(&Counted{Name: "n"}).Error
+		}},
+	)
 	for i, s := range strangeTexts {
 		id := key(fmt.Sprint("s", i))
 		steps = append(steps,

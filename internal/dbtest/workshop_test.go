@@ -51,6 +51,13 @@ func (c *clock) Now() time.Time {
 	return c.now
 }
 
+// set puts it forward or back.
+func (c *clock) set(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = now
+}
+
 // next goes on by a step.
 func (c *clock) next() {
 	c.mu.Lock()

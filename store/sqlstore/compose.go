@@ -73,10 +73,12 @@ func (s *Store) ComposeNewer(workspace, kind, id, micros string) string {
 		" AND e.entity_id=" + id + " AND e.time>=" + micros + ")"
 }
 
-// ComposedError implements [audit.TxComposer]. PostgreSQL names the table.
+// ComposedError implements [audit.TxComposer]. PostgreSQL names the table, and
+// constraints that are called after it, in quotes; but where it denies access.
 func (s *Store) ComposedError(err error) error {
-	if !strings.Contains(err.Error(), s.names.events) {
-		return nil
+	text, name := err.Error(), s.names.events
+	if strings.Contains(text, `"`+name+`"`) || strings.Contains(text, `"`+name+"_") || strings.Contains(text, "permission denied for table "+name) {
+		return s.appendError(err)
 	}
-	return s.appendError(err)
+	return nil
 }
