@@ -218,3 +218,18 @@ func TestColumnsMayBeGrantedOneByOne(t *testing.T) {
 	require.NoError(t, db.Delete(&Basket{ID: key("c")}).Error)
 	require.Len(t, eventsSince(t, store, audit.DefaultWorkspace, time.Time{}), 3)
 }
+
+// TestATransactionThatRawSQLBeginsIsCommittedByAWriteThatNeedsOne is a limit: nobody
+// tells the plugin of it.
+func TestATransactionThatRawSQLBeginsIsCommittedByAWriteThatNeedsOne(t *testing.T) {
+	t.Parallel()
+	y := newBasketYard(t, "", true, nil, baskets)
+	require.NoError(t, y.db.Connection(func(tx *gorm.DB) error {
+		one := func() *gorm.DB { return tx.Session(&gorm.Session{NewDB: true}) }
+		return errors.Join(one().Exec("BEGIN").Error, one().Create(&[]Basket{{key("a"), "a", 0}, {key("b"), "b", 0}}).Error, one().Exec("ROLLBACK").Error)
+	}))
+	var n int64
+	require.NoError(t, y.raw.Model(&Basket{}).Count(&n).Error)
+	require.EqualValues(t, 2, n)
+	require.Equal(t, []string{"created a", "created b"}, y.told(t), "but row and event are there together")
+}
