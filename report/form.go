@@ -149,11 +149,7 @@ func (q *request) formOf(f audit.Filter, preset string) form {
 	var fm form
 	fm.Range = preset
 	if preset == "" {
-		first, whole := dateOf(f.From, q.location)
-		_, wholeToo := dateOf(f.To, q.location)
-		if whole && wholeToo {
-			fm.From, fm.To = first, f.To.In(q.location).AddDate(0, 0, -1).Format(time.DateOnly)
-		}
+		fm.From, fm.To = q.wholeDays(f)
 	}
 	if preset != "" || fm.From != "" {
 		f.From, f.To = time.Time{}, time.Time{}

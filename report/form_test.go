@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,6 +33,31 @@ func controls(page string) url.Values {
 func whole(page string) string {
 	m := regexp.MustCompile(`(?s)<form class="query".*?name="q" value="([^"]*)"`).FindStringSubmatch(page)
 	return html.UnescapeString(m[1])
+}
+
+// leads are the links of a page that have a parameter.
+func leads(page, parameter string) (found []string) {
+	for _, m := range regexp.MustCompile(`href="(?:\./)?([^"]*[?;]`+parameter+`=[^"]*)"`).FindAllStringSubmatch(page, -1) {
+		found = append(found, "/"+html.UnescapeString(m[1]))
+	}
+	return found
+}
+
+// requireLinks follows the links of a report with so many events, which are more
+// than a page has: those to files and to other pages.
+func requireLinks(t *testing.T, h http.Handler, target string, events int) {
+	t.Helper()
+	w := get(t, h, target)
+	require.Equal(t, http.StatusOK, w.Code, "%s: %s", target, w.Body)
+	files, others := leads(w.Body.String(), "format"), leads(w.Body.String(), "page")
+	require.Len(t, files, 2, target)
+	require.NotEmpty(t, others, target)
+	for _, link := range others {
+		require.Equal(t, http.StatusOK, get(t, h, link).Code, "%s leads to %s", target, link)
+	}
+	w = get(t, h, strings.ReplaceAll(files[0], "format=csv", "format=jsonl"))
+	require.Equal(t, http.StatusOK, w.Code, "%s leads to %s", target, files[0])
+	require.Equal(t, events, strings.Count(w.Body.String(), "\n"), "%s leads to %s", target, files[0])
 }
 
 func TestFormAndQueryAreTranslatedIntoEachOther(t *testing.T) {

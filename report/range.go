@@ -66,19 +66,28 @@ func (q *request) setRange(f *audit.Filter, fm form) (preset string, err error) 
 		f.From, f.To = q.bounds(p.from, p.to)
 		return preset, err
 	}
-	from, err := parseDay("from", "first", fm.From)
+	from, to, err := parseDays(fm.From, fm.To)
 	if err != nil {
 		return "", err
-	}
-	to, err := parseDay("to", "last", fm.To)
-	if err != nil {
-		return "", err
-	}
-	if to.Before(from) {
-		return "", badParameter("to", "The last day, %s, is before the first one, %s.", fm.To, fm.From)
 	}
 	f.From, f.To = q.bounds(from, to)
 	return "", q.checkRange(*f)
+}
+
+// wholeDays are the first and the last day of a filter. They are empty if the
+// two days would not come back as the very same range: that of a day which the
+// place has skipped is no day that begins anywhere.
+func (q *request) wholeDays(f audit.Filter) (first, last string) {
+	first = f.From.In(q.location).Format(time.DateOnly)
+	last = f.To.Add(-1).In(q.location).Format(time.DateOnly) // midnight need not exist, so no day is taken off the date
+	from, to, err := parseDays(first, last)
+	if err != nil {
+		return "", ""
+	}
+	if start, end := q.bounds(from, to); !start.Equal(f.From) || !end.Equal(f.To) {
+		return "", ""
+	}
+	return first, last
 }
 
 // defaultPreset is the range of a report that names none.
@@ -99,6 +108,20 @@ func (q *request) preset(name string) (preset, error) {
 		names = append(names, p.Name)
 	}
 	return preset{}, badParameter("range", "There is no range %q. There are %s.", clip(name, maxQuoted), listed(names))
+}
+
+// parseDays reads the first and the last day of a range.
+func parseDays(first, last string) (from, to time.Time, err error) {
+	if from, err = parseDay("from", "first", first); err != nil {
+		return from, to, err
+	}
+	if to, err = parseDay("to", "last", last); err != nil {
+		return from, to, err
+	}
+	if to.Before(from) {
+		return from, to, badParameter("to", "The last day, %s, is before the first one, %s.", last, first)
+	}
+	return from, to, nil
 }
 
 // parseDay reads a day. Years are those that every store can keep.
@@ -143,7 +166,7 @@ func (q *request) rangeText(f audit.Filter) string {
 	switch {
 	case f.From.IsZero():
 		return "until " + to.Format(moment)
-	case !whole || !wholeToo:
+	case !whole || !wholeToo || !f.From.Before(f.To):
 		return from.Format(moment) + " – " + to.Format(moment)
 	}
 	last := f.To.Add(-1).In(q.location)

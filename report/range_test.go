@@ -41,6 +41,51 @@ func TestDaysBeginAndEndInTheReadersZone(t *testing.T) {
 	}
 }
 
+func TestTheDaysOfAReportStayTheSameInItsFormAndItsLinks(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		zone, from, to string
+		form           [2]string
+		why            string
+	}{
+		{"America/Santiago", "2026-09-05", "2026-09-06", [2]string{"2026-09-05", "2026-09-06"}, "midnight is missing on the last day"},
+		{"America/Santiago", "2026-09-06", "2026-09-06", [2]string{"2026-09-06", "2026-09-06"}, "and on the only one"},
+		{"America/Havana", "2023-03-11", "2023-03-12", [2]string{"2023-03-11", "2023-03-12"}, "midnight is missing"},
+		{"America/Sao_Paulo", "2018-11-04", "2018-11-04", [2]string{"2018-11-04", "2018-11-04"}, "midnight is missing"},
+		{"Pacific/Apia", "2011-12-29", "2011-12-30", [2]string{"2011-12-29", "2011-12-29"}, "the last day was skipped, and the day before is the same range"},
+		{"Pacific/Apia", "2011-12-30", "2011-12-31", [2]string{"2011-12-31", "2011-12-31"}, "the first day was skipped"},
+		{"Europe/Berlin", "2026-03-29", "2026-03-29", [2]string{"2026-03-29", "2026-03-29"}, "23 hours"},
+	} {
+		loc, err := time.LoadLocation(c.zone)
+		require.NoError(t, err)
+		noon, err := time.ParseInLocation(time.DateTime, c.form[1]+" 12:00:00", loc)
+		require.NoError(t, err)
+		events := many(20)
+		for i := range events {
+			events[i].Time = noon.UTC().Add(time.Duration(i) * time.Second)
+		}
+		h := handler(t, storeWith(t, events...), report.Options{})
+		target := fmt.Sprintf("/?size=10&tz=%s&from=%s&to=%s", c.zone, c.from, c.to)
+		got := controls(get(t, h, target).Body.String())
+		require.Equal(t, c.form, [2]string{got.Get("from"), got.Get("to")}, "%s: %s", target, c.why)
+		requireLinks(t, h, target, 20)
+	}
+}
+
+func TestARangeThatNoDaysNameStaysInTheQuery(t *testing.T) {
+	t.Parallel()
+	h := handler(t, memstore.New(), report.Options{})
+	for target, want := range map[string]string{
+		"/?tz=Pacific/Apia&from=2011-12-30&to=2011-12-30": "created:2011-12-31T00:00:00+14:00..2011-12-31T00:00:00+14:00", // a day that was skipped
+		"/?q=created:1960-01-01":                          "created:1960-01-01",                                           // before the first day that the form takes
+	} {
+		page := get(t, h, target).Body.String()
+		got := controls(page)
+		require.Equal(t, []string{"", "", want}, []string{got.Get("from"), got.Get("to"), got.Get("q")}, target)
+		require.Equal(t, whole(page), whole(get(t, h, "/?"+got.Encode()).Body.String()), target)
+	}
+}
+
 func TestRangesThatHaveANameAreReckonedInTheReadersZone(t *testing.T) {
 	t.Parallel()
 	late := time.Date(2026, 11, 22, 23, 30, 0, 0, time.UTC) // a Sunday; Monday in Berlin
