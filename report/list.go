@@ -65,7 +65,8 @@ func (q *request) list(f audit.Filter) (listing, error) {
 	if err != nil {
 		return listing{}, err
 	}
-	return l, q.link(&l, f, newer, older)
+	q.link(&l, f, newer, older)
+	return l, nil
 }
 
 // forward reads a page from a place on and tells whether there are older events.
@@ -98,16 +99,8 @@ func (q *request) backward(scoped audit.Filter, at place, size int) (events []au
 }
 
 // link makes the cursors of the pages around a listing.
-func (q *request) link(l *listing, f audit.Filter, newer, older bool) error {
+func (q *request) link(l *listing, f audit.Filter, newer, older bool) {
 	_, canGoBack := q.store.(audit.ReverseLister)
-	to := func(into **string, wanted bool, p place) error {
-		if !wanted {
-			return nil
-		}
-		text, err := q.signer.cursor(p, f)
-		*into = &text
-		return err
-	}
 	var top, end audit.Position
 	if n := len(l.events); n > 0 {
 		top, end = l.events[0].Position(), l.events[n-1].Position()
@@ -122,11 +115,11 @@ func (q *request) link(l *listing, f audit.Filter, newer, older bool) error {
 		{&l.older, older && len(l.events) > 0, place{after, end}},
 		{&l.oldest, older && canGoBack, place{way: oldest}},
 	} {
-		if err := to(c.into, c.wanted, c.p); err != nil {
-			return err
+		if c.wanted {
+			text := q.signer.cursor(c.p, f)
+			*c.into = &text
 		}
 	}
-	return nil
 }
 
 // read returns up to limit events of a filter within the scope, newest first.

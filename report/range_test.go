@@ -3,6 +3,7 @@ package report_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +84,23 @@ func TestARangeThatNoDaysNameStaysInTheQuery(t *testing.T) {
 		got := controls(page)
 		require.Equal(t, []string{"", "", want}, []string{got.Get("from"), got.Get("to"), got.Get("q")}, target)
 		require.Equal(t, whole(page), whole(get(t, h, "/?"+got.Encode()).Body.String()), target)
+	}
+}
+
+func TestAReportReachesToTheLastDayThatCanBeWritten(t *testing.T) {
+	t.Parallel()
+	h := handler(t, storeWith(t, many(20)...), report.Options{MaxDays: -1})
+	for _, query := range []string{"created:2026-11-01..9999-12-31", "-created:9999-12-31"} {
+		query += "+type:project,tag" // and no event of an export
+		requireLinks(t, h, "/?size=10&q="+query, 20)
+		code, l := getJSON(t, h, "/?size=10&q="+query)
+		require.Equal(t, http.StatusOK, code, query)
+		code, next := getJSON(t, h, "/?size=10&q="+query+"&page="+*l.Next)
+		require.Equal(t, http.StatusOK, code, query)
+		require.Equal(t, []int{9, 8, 7, 6, 5, 4, 3, 2, 1, 0}, numbers(next.Events), query)
+		code, wrong := getJSON(t, h, "/?q="+query+"&page="+strings.Repeat("A", 56))
+		require.Equal(t, http.StatusBadRequest, code, query)
+		require.Equal(t, "page", wrong.Error.Parameter, query)
 	}
 }
 
