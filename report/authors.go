@@ -37,7 +37,11 @@ func newAuthors(chosen []string) authors {
 	return s
 }
 
+// add adds a choice, for an author who can be one.
 func (s authors) add(a audit.Actor, archived bool) {
+	if !hasText(a) {
+		return
+	}
 	text := actorText(a)
 	c := s.choices[text]
 	if c.Label == "" || a.Name != "" {

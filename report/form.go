@@ -154,23 +154,24 @@ func (q *request) formOf(f audit.Filter, preset string) form {
 	if preset != "" || fm.From != "" {
 		f.From, f.To = time.Time{}, time.Time{}
 	}
-	for _, a := range f.Actors {
-		fm.Actors = append(fm.Actors, actorText(a))
+	if !slices.ContainsFunc(f.Actors, func(a audit.Actor) bool { return !hasText(a) }) {
+		for _, a := range f.Actors {
+			fm.Actors = append(fm.Actors, actorText(a))
+		}
+		f.Actors = nil
 	}
-	f.Actors = nil
 	fm.Actions, f.Actions = q.choices.names(f.Actions)
 	switch {
-	case len(f.Entities) == 1 && len(f.Types) == 0:
+	case len(f.Entities) == 1 && len(f.Types) == 0 && shown(string(f.Entities[0].Type)) && shown(f.Entities[0].ID):
 		fm.Type, fm.Record = string(f.Entities[0].Type), f.Entities[0].ID
 		f.Entities = nil
-	case len(f.Types) == 1 && len(f.Entities) == 0:
-		fm.Type = string(f.Types[0])
-		f.Types = nil
+	case len(f.Entities) == 0:
+		fm.Type = only(&f.Types)
 	}
 	fm.Owner = only(&f.Owners)
 	fm.Origin = only(&f.Origins)
 	fm.Field = only(&f.Fields)
-	if strings.TrimSpace(f.Text) == f.Text {
+	if shown(f.Text) {
 		fm.Text, f.Text = f.Text, ""
 	}
 	f.Workspace = ""
@@ -184,12 +185,16 @@ func only[T ~string](list *[]T) string {
 		return ""
 	}
 	text := string((*list)[0])
-	if text == "" || strings.TrimSpace(text) != text {
+	if !shown(text) {
 		return ""
 	}
 	*list = nil
 	return text
 }
+
+// shown reports whether a text comes back from a control as it is. Others stay
+// in the query.
+func shown(text string) bool { return text != "" && strings.TrimSpace(text) == text }
 
 // actorText is an author in a URL: the kind, and the id if there is one.
 func actorText(a audit.Actor) string {
@@ -201,6 +206,14 @@ func actorText(a audit.Actor) string {
 		return string(kind)
 	}
 	return string(kind) + ":" + a.ID
+}
+
+// hasText reports whether actorText names the author so that parseActor finds the
+// same. That of a kind with a colon, or of none that is known and without an id,
+// would be another's.
+func hasText(a audit.Actor) bool {
+	read, ok := parseActor(actorText(a))
+	return ok && read.Same(a)
 }
 
 // parseActor reads what actorText wrote. A text without a kind is a user's id,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gormtrail/audit"
 	"github.com/gormtrail/audit/report"
 )
 
@@ -114,6 +115,44 @@ func TestFormAndQueryAreTranslatedIntoEachOther(t *testing.T) {
 			require.Equal(t, got, controls(third.Body.String()), c.query)
 		}
 	}
+}
+
+func TestWhatNoControlCanShowStaysInTheQuery(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		query string
+		made  func(*audit.Event)
+	}{
+		{`entity:project/"7 "`, func(e *audit.Event) { e.Entity.ID = "7 " }},
+		{`actor:"robot":""`, func(e *audit.Event) { e.Actor = audit.Actor{Kind: "robot"} }},
+		{`actor:"a:b":c`, func(e *audit.Event) { e.Actor = audit.Actor{Kind: "a:b", ID: "c"} }},
+		{`actor:u17,"a:b":c`, func(e *audit.Event) { e.Actor = audit.Actor{Kind: "a:b", ID: "c"} }},
+	} {
+		events := many(30)
+		for i := range events {
+			if events[i].Entity.Type = audit.TypeProject; i >= 20 {
+				events[i].Actor, events[i].Entity.ID = kim, "7"
+				continue
+			}
+			c.made(&events[i])
+		}
+		h := handler(t, storeWith(t, events...), report.Options{})
+		target := "/?size=10&q=" + url.QueryEscape(c.query)
+		requireLinks(t, h, target, 20)
+		got := controls(get(t, h, target).Body.String())
+		require.Equal(t, c.query, got.Get("q"))
+		require.Empty(t, got.Get("record"), c.query)
+		require.Empty(t, got.Get("actor"), c.query)
+	}
+}
+
+func TestAnAuthorWhoHasNoTextIsNotOfferedAsAnother(t *testing.T) {
+	t.Parallel()
+	events := many(3)
+	events[0].Actor, events[1].Actor = audit.Actor{Kind: "robot", Name: "Robot"}, audit.Actor{Kind: "a:b", ID: "c", Name: "Other"}
+	h := handler(t, storeWith(t, events...), report.Options{})
+	require.Equal(t, []string{"System", "Jo"}, offered(get(t, h, "/authors").Body.String()))
+	require.Equal(t, []string{"System", "Jo"}, offered(get(t, h, "/").Body.String()))
 }
 
 func TestAnErrorKeepsWhatWasTyped(t *testing.T) {
