@@ -77,6 +77,16 @@ func (c choices) actions(names []string) ([]audit.Action, error) {
 	return append(found, more...), err
 }
 
+// sorted are the actions in the one order in which a form that asks for them
+// names them: first those without a choice.
+func (c choices) sorted(actions []audit.Action) []audit.Action {
+	names, sorted := c.names(actions)
+	for _, name := range names {
+		sorted = append(sorted, c.byName[name]...)
+	}
+	return sorted
+}
+
 // names are the choices that stand for actions, and those actions for which
 // there is no choice.
 func (c choices) names(actions []audit.Action) (names []string, rest []audit.Action) {

@@ -114,7 +114,7 @@ func (q *request) filter(fm form) (f audit.Filter, preset string, err error) {
 	if err != nil {
 		return f, "", badParameter("action", "%s", asSentence(err))
 	}
-	f.Actions = append(f.Actions, actions...)
+	f.Actions = q.choices.sorted(append(f.Actions, actions...)) // cursors belong to an order
 	switch {
 	case fm.Record != "" && fm.Type == "":
 		return f, "", badParameter("type", "A record is found by its type and its id. Choose the type of record %q too.", clip(fm.Record, maxQuoted))
@@ -222,7 +222,11 @@ func parseActor(text string) (audit.Actor, bool) {
 	kind, id, found := strings.Cut(text, ":")
 	if !found {
 		switch audit.ActorKind(text) {
-		case audit.KindSystem, audit.KindUnknown, audit.KindKey, audit.KindUser:
+		case audit.KindSystem:
+			return audit.System, true
+		case audit.KindUnknown:
+			return audit.Unknown, true
+		case audit.KindKey, audit.KindUser:
 			return audit.Actor{Kind: audit.ActorKind(text)}, true
 		}
 		kind, id = string(audit.KindUser), text

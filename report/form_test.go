@@ -146,6 +146,22 @@ func TestWhatNoControlCanShowStaysInTheQuery(t *testing.T) {
 	}
 }
 
+func TestTheLinksOfAReportWorkInWhateverOrderItWasAskedFor(t *testing.T) {
+	t.Parallel()
+	h := handler(t, storeWith(t, many(30)...), report.Options{})
+	for query, events := range map[string]int{
+		`action:"Updated tag","Updated project"`:                 30,
+		`action:"Updated project","Updated project"`:             20,
+		`action:project.updated,tag.updated,UPDATE_PROJECT`:      30,
+		`action:UPDATE_PROJECT,project.updated,tag.updated`:      30,
+		`action:created,UPDATE_TIME_PERSONAL,UPDATE_TAG,updated`: 30,
+		`actor:system,u17,unknown,u18,u17 type:tag,project`:      30,
+	} {
+		requireLinks(t, h, "/?size=10&q="+url.QueryEscape(query), events)
+	}
+	requireLinks(t, h, "/?size=10&action=UPDATE_TAG&action=UPDATE_PROJECT&action=UPDATE_TAG&actor=system&actor=u17&q=action:project.updated", 30)
+}
+
 func TestAnAuthorWhoHasNoTextIsNotOfferedAsAnother(t *testing.T) {
 	t.Parallel()
 	events := many(3)
