@@ -147,6 +147,7 @@ func (q *request) filter(fm form) (f audit.Filter, preset string, err error) {
 // of its range, if it has one.
 func (q *request) formOf(f audit.Filter, preset string) form {
 	var fm form
+	actors := f.Actors
 	fm.Range = preset
 	if preset == "" {
 		fm.From, fm.To = q.wholeDays(f)
@@ -176,6 +177,10 @@ func (q *request) formOf(f audit.Filter, preset string) form {
 	}
 	f.Workspace = ""
 	fm.Query = audit.FormatQuery(f, q.language())
+	if len(q.parameters(fm).Encode()) > maxLinkBytes && len(f.Actors) == 0 {
+		f.Actors, fm.Actors = actors, nil // a query needs less for each of them
+		fm.Query = audit.FormatQuery(f, q.language())
+	}
 	return fm
 }
 

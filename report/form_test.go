@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"fmt"
 	"html"
 	"net/http"
 	"net/url"
@@ -160,6 +161,31 @@ func TestTheLinksOfAReportWorkInWhateverOrderItWasAskedFor(t *testing.T) {
 		requireLinks(t, h, "/?size=10&q="+url.QueryEscape(query), events)
 	}
 	requireLinks(t, h, "/?size=10&action=UPDATE_TAG&action=UPDATE_PROJECT&action=UPDATE_TAG&actor=system&actor=u17&q=action:project.updated", 30)
+}
+
+func TestAReportOfManyAuthorsFitsInItsLinksOrIsRefused(t *testing.T) {
+	t.Parallel()
+	h := handler(t, storeWith(t, many(30)...), report.Options{})
+	query := "actor:u17"
+	for n := range 990 {
+		query += fmt.Sprintf(",%d", n)
+	}
+	requireLinks(t, h, "/?size=10&q="+query, 30)
+	got := controls(get(t, h, "/?size=10&q="+query).Body.String())
+	require.Equal(t, query, got.Get("q"))
+	require.Empty(t, got["actor"])
+
+	target := "/?size=10&actor=u17"
+	for n := range 400 {
+		target += fmt.Sprintf("&actor=%030d", n)
+	}
+	w := get(t, h, target)
+	require.Equal(t, http.StatusBadRequest, w.Code)
+	require.Contains(t, w.Body.String(), "This report asks for more than the addresses of its pages can hold.")
+	code, l := getJSON(t, h, target)
+	require.Equal(t, http.StatusOK, code, "a program has the address itself")
+	code, _ = getJSON(t, h, target+"&page="+*l.Next)
+	require.Equal(t, http.StatusOK, code)
 }
 
 func TestAnAuthorWhoHasNoTextIsNotOfferedAsAnother(t *testing.T) {

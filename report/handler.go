@@ -58,8 +58,9 @@ func NewHandler(store audit.Store, opts *Options) (*Handler, error) {
 
 // The bounds of requests.
 const (
-	maxQueryBytes = 16 << 10 // of a URL's query
-	maxBodyBytes  = 16 << 10 // of a form that is posted
+	maxQueryBytes = 16 << 10            // of a URL's query
+	maxBodyBytes  = 16 << 10            // of a form that is posted
+	maxLinkBytes  = maxQueryBytes - 512 // of a report's parameters, to which its links and its form add theirs
 )
 
 // request is a request that was let in.

@@ -50,6 +50,10 @@ type formView struct {
 func (q *request) report() error {
 	fm := readForm(q.values)
 	f, preset, l, err := q.run(fm)
+	var frozen url.Values
+	if err == nil && !q.json {
+		frozen, err = q.frozen(f)
+	}
 	if err != nil {
 		p := q.problem(err)
 		if q.json {
@@ -71,7 +75,6 @@ func (q *request) report() error {
 	if err != nil {
 		return err
 	}
-	frozen := q.parameters(q.formOf(f, ""))
 	view := reportView{
 		Form: q.formView(q.formOf(f, preset), frozen, l.events, audit.FormatQuery(f, q.language()), ""), Ran: true,
 		Range: q.rangeText(f), Zone: q.location.String(), Events: events, Count: plural(len(l.events), "event", "events"),
@@ -85,6 +88,16 @@ func (q *request) report() error {
 		}
 	}
 	return q.write(http.StatusOK, "report", "Report", view, nil)
+}
+
+// frozen are the parameters of a report whose range does not move on, for its
+// links. One whose links would be refused is refused itself.
+func (q *request) frozen(f audit.Filter) (url.Values, error) {
+	values := q.parameters(q.formOf(f, ""))
+	if len(values.Encode()) > maxLinkBytes || len(values.Get("q")) > audit.MaxQueryBytes {
+		return nil, badParameter("", "This report asks for more than the addresses of its pages can hold. Ask for fewer authors, or for less in the query.")
+	}
+	return values, nil
 }
 
 // run reads the page of the report that the URL asks for.
