@@ -303,3 +303,33 @@ func TestExportsThatCannotBeMadeAreRefused(t *testing.T) {
 	require.Equal(t, "cancelled", listExports(t, h).Exports[0].State)
 	require.Equal(t, http.StatusSeeOther, post(t, h, "/exports/"+id+"/cancel", "").Code, "once more changes nothing")
 }
+
+func TestABodyThatIsNoFormAsksForNothing(t *testing.T) {
+	t.Parallel()
+	o, kept := newOffice(t, many(30)...), newSettings()
+	h := handler(t, o.store, report.Options{Exports: o.queue, Settings: kept})
+	require.Equal(t, http.StatusSeeOther, post(t, h, "/exports", "format=csv&type=tag").Code)
+	open := listExports(t, h).Exports[0]
+	for _, target := range []string{"/exports", "/exports/" + open.ID + "/cancel", "/settings"} {
+		for contentType, body := range map[string]string{
+			"application/json":                 `{"format":"jsonl","type":"project"}`,
+			"multipart/form-data; boundary=x":  "--x\r\nContent-Disposition: form-data; name=\"type\"\r\n\r\nproject\r\n--x--\r\n",
+			"text/plain":                       "type=project&turn=off",
+			"application/x-www-form-urlencode": "type=project&turn=off",
+			"":                                 "type=project&turn=off",
+			"text/html":                        "",
+		} {
+			w := send(t, h, http.MethodPost, target, body, "Sec-Fetch-Site", "same-origin", "Content-Type", contentType, "Accept", "application/json")
+			require.Equal(t, http.StatusUnsupportedMediaType, w.Code, "%s: %s", target, contentType)
+			require.JSONEq(t, `{"error":{"status":415,"message":"A form is sent as application/x-www-form-urlencoded."}}`, w.Body.String(), target)
+		}
+	}
+	require.Len(t, listExports(t, h).Exports, 1)
+	require.Equal(t, "queued", listExports(t, h).Exports[0].State)
+	require.Empty(t, kept.by)
+
+	w := send(t, h, http.MethodPost, "/settings", "type=project&turn=off", "Sec-Fetch-Site", "same-origin", "Content-Type", "Application/X-WWW-Form-Urlencoded; charset=UTF-8")
+	require.Equal(t, http.StatusSeeOther, w.Code)
+	w = send(t, h, http.MethodPost, "/exports/"+open.ID+"/cancel", "", "Sec-Fetch-Site", "same-origin")
+	require.Equal(t, http.StatusSeeOther, w.Code, "nothing was sent, so nothing has a type")
+}

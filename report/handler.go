@@ -2,6 +2,7 @@ package report
 
 import (
 	"errors"
+	"mime"
 	"net/http"
 	"net/url"
 	"path"
@@ -213,6 +214,9 @@ func (q *request) get(serve func() error) error {
 	return serve()
 }
 
+// formType is the type of the forms that are read.
+const formType = "application/x-www-form-urlencoded"
+
 // post reads the form of a POST from the handler's own pages.
 func (q *request) post() (url.Values, error) {
 	if !sameOrigin(q.r) {
@@ -220,6 +224,12 @@ func (q *request) post() (url.Values, error) {
 	}
 	if len(q.r.URL.RawQuery) > 0 {
 		return nil, badParameter("", "A form that is sent has no parameters in the address.")
+	}
+	// Of a body of another type a form has nothing, and an empty form asks for a
+	// whole report.
+	sent := q.r.Header.Get("Content-Type")
+	if media, _, err := mime.ParseMediaType(sent); (sent != "" || q.r.ContentLength != 0) && (err != nil || media != formType) {
+		return nil, &problem{status: http.StatusUnsupportedMediaType, message: "A form is sent as " + formType + "."}
 	}
 	q.r.Body = http.MaxBytesReader(q.w, q.r.Body, maxBodyBytes)
 	if err := q.r.ParseForm(); err != nil {
