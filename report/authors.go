@@ -97,7 +97,8 @@ func compareBool(a, b bool) int {
 }
 
 // known are those whom the log and the application name, up to a number of the
-// log's, and whether that are all.
+// log's, and whether that are all. A limited scope is told of no other users
+// than those of the log that it may see, for the same reason as in authorsOfLog.
 func (q *request) known(ctx context.Context, chosen []string, most int) (s authors, all bool, err error) {
 	s = newAuthors(chosen)
 	listed, err := q.authorsOfLog(ctx, most+1)
@@ -113,7 +114,9 @@ func (q *request) known(ctx context.Context, chosen []string, most int) (s autho
 	}
 	users, err := q.opts.Authors(ctx, q.scope.Workspace)
 	for _, u := range users {
-		s.add(u.Actor, u.Archived)
+		if q.scope.Only == nil || s.choices[actorText(u.Actor)].Value != "" {
+			s.add(u.Actor, u.Archived)
+		}
 	}
 	return s, all, err
 }

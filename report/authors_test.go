@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -80,6 +81,35 @@ func TestTheListOfAllAuthorsIsLimitedAsItsReaderIs(t *testing.T) {
 	limited.Only = &report.Only{Entities: []audit.Entity{{Type: audit.TypeTimeEntry, ID: "e1"}}}
 	h := handler(t, storyStore(t), report.Options{Authorize: as(limited)})
 	require.Equal(t, []string{"System", "Jo"}, offered(get(t, h, "/authors").Body.String()), "not Kim, who changed other records, nor the neighbour")
+}
+
+func TestALimitedReaderIsNotToldTheUsersOfTheApplication(t *testing.T) {
+	t.Parallel()
+	users := func(context.Context, string) ([]report.Author, error) {
+		return []report.Author{{Actor: audit.Actor{ID: "u99", Name: "Somebody else"}}, {Actor: audit.Actor{ID: "u17", Name: "Jo of old"}, Archived: true}}, nil
+	}
+	for _, c := range []struct {
+		only       *report.Only
+		page, list []string
+	}{
+		{&report.Only{}, []string{"System"}, []string{"system"}},
+		{&report.Only{Entities: []audit.Entity{{Type: audit.TypeTimeEntry, ID: "e1"}}}, []string{"System", "Jo of old "}, []string{"system", "user:u17"}},
+		{nil, []string{"System", "Kim", "Somebody else", "Jo of old "}, []string{"system", "user:u18", "user:u99", "user:u17"}},
+	} {
+		scope := everything
+		scope.Only = c.only
+		h := handler(t, storyStore(t), report.Options{Authorize: as(scope), Authors: users})
+		require.Equal(t, c.page, offered(get(t, h, "/authors").Body.String()))
+		require.Equal(t, c.page, offered(get(t, h, "/").Body.String()))
+		var list struct{ Authors []struct{ Actor string } }
+		require.NoError(t, json.Unmarshal(get(t, h, "/authors", "Accept", "application/json").Body.Bytes(), &list))
+		var told []string
+		for _, a := range list.Authors {
+			told = append(told, a.Actor)
+		}
+		require.Equal(t, c.list, told)
+		require.Equal(t, c.only == nil, slices.Contains(offered(get(t, h, "/authors?actor=u99").Body.String()), "Somebody else"), "nor by asking for one")
+	}
 }
 
 func TestTheListOfAllAuthorsRefusesWhatItDoesNotKnow(t *testing.T) {

@@ -41,8 +41,8 @@ type Options struct {
 	// Authors lists users of the application that people may choose as authors
 	// although the log has nothing of them yet, or that are archived by now.
 	// Those in the log, and System, are there anyway. If all of them are many, the
-	// report offers those of its events and leads to a page of all. Defaults to
-	// none.
+	// report offers those of its events and leads to a page of all. A Scope with
+	// Only is offered none but those of the events it may see. Defaults to none.
 	Authors func(ctx context.Context, workspace string) ([]Author, error)
 
 	// Location is the time zone of days and times for a request that names
