@@ -39,9 +39,11 @@ func repeatable(name string) bool { return name == "actor" || name == "action" }
 // readForm reads the form that a URL holds.
 func readForm(values url.Values) form {
 	one := func(name string) string { return strings.TrimSpace(values.Get(name)) }
+	// The text and the query are as they were sent: spaces belong to what is
+	// searched for, and to the places that errors name.
 	return form{
 		Range: one("range"), From: one("from"), To: one("to"), Actors: nonEmpty(values["actor"]), Actions: nonEmpty(values["action"]),
-		Type: one("type"), Record: one("record"), Owner: one("owner"), Origin: one("origin"), Field: one("field"), Text: one("text"), Query: one("q"),
+		Type: one("type"), Record: one("record"), Owner: one("owner"), Origin: one("origin"), Field: one("field"), Text: values.Get("text"), Query: values.Get("q"),
 	}
 }
 

@@ -197,6 +197,28 @@ func TestAnAuthorWhoHasNoTextIsNotOfferedAsAnother(t *testing.T) {
 	require.Equal(t, []string{"System", "Jo"}, offered(get(t, h, "/").Body.String()))
 }
 
+func TestSpacesBelongToTheTextAndToThePlacesInTheQuery(t *testing.T) {
+	t.Parallel()
+	h := handler(t, storyStore(t), report.Options{})
+	for target, want := range map[string]string{
+		"/?text=%20Apollo":      `created:2026-11-16..2026-11-22 " Apollo"`,
+		"/?text=%20":            `created:2026-11-16..2026-11-22 " "`,
+		"/?text=apo%20&q=%20":   `created:2026-11-16..2026-11-22 "apo "`,
+		"/?owner=%20u17&text=a": `owner:u17 created:2026-11-16..2026-11-22 "a"`,
+	} {
+		code, l := getJSON(t, h, target)
+		require.Equal(t, http.StatusOK, code, target)
+		require.Equal(t, want, l.Query, target)
+		require.Equal(t, want, whole(get(t, h, target).Body.String()), target)
+	}
+	for query, place := range map[string][2]int{"   foo:bar": {3, 3}, "\n type:tag foo:bar ": {11, 3}} {
+		code, l := getJSON(t, h, "/?q="+url.QueryEscape(query))
+		require.Equal(t, http.StatusBadRequest, code, query)
+		require.Equal(t, place, [2]int{*l.Error.Offset, *l.Error.Length}, query)
+		require.Contains(t, get(t, h, "/?q="+url.QueryEscape(query)).Body.String(), "<mark>foo</mark>:bar", query)
+	}
+}
+
 func TestAnErrorKeepsWhatWasTyped(t *testing.T) {
 	t.Parallel()
 	h := handler(t, storyStore(t), report.Options{})
