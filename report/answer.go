@@ -155,7 +155,7 @@ func (q *request) fail(err error) {
 	if q.json {
 		err = q.writeJSON(p.status, map[string]errorJSON{"error": {Status: p.status, Message: p.message, Parameter: p.parameter, Offset: p.offset, Length: p.length}})
 	} else {
-		err = q.write(p.status, "problem", http.StatusText(p.status), nil, p.view(""))
+		err = q.write(p.status, "problem", http.StatusText(p.status), nil, p.view(q.values.Get("q")))
 	}
 	if err != nil {
 		q.log(err)

@@ -178,7 +178,7 @@ type authorJSON struct {
 
 // allAuthors serves the list of all authors, which leads back to the report.
 func (q *request) allAuthors() error {
-	if err := q.only(formParameters...); err != nil {
+	if _, err := q.wholly(formParameters); err != nil {
 		return err
 	}
 	s, all, err := q.known(q.r.Context(), nonEmpty(q.values["actor"]), maxAuthors)

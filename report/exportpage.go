@@ -45,7 +45,7 @@ type exported struct {
 
 // readExport reads which export the parameters ask for.
 func (q *request) readExport() (x exported, err error) {
-	if x.filter, _, err = q.asked(readForm(q.values), exportParameters()); err != nil {
+	if x.filter, err = q.wholly(exportParameters()); err != nil {
 		return x, err
 	}
 	switch x.format = exportjob.Format(q.values.Get("format")); x.format {

@@ -290,6 +290,41 @@ func TestHostileRequestsAreBounded(t *testing.T) {
 	}
 }
 
+func TestAWrongParameterIsNeverPassedOver(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, many(30)...)
+	h := o.handler(t, everything)
+	_, l := getJSON(t, h, "/?size=5")
+	for query, parameter := range map[string]string{
+		"size=abc":                       "size",
+		"size=201":                       "size",
+		"page=garbage":                   "page",
+		"type=project&page=" + *l.Next:   "page",
+		"tz=Nowhere":                     "tz",
+		"from=xxx":                       "from",
+		"from=2026-01-01&to=2026-11-01":  "to",
+		"q=foo:bar":                      "q",
+		"actor=:":                        "actor",
+		"range=century":                  "range",
+		"unknown=1":                      "unknown",
+		"text=a&text=b":                  "text",
+		"tz=UTC&size=5&page=x" + *l.Next: "page",
+	} {
+		for _, page := range []string{"/?", "/authors?", "/export?", "/export?format=csv&"} {
+			code, l := getJSON(t, h, page+query)
+			require.Equal(t, http.StatusBadRequest, code, page+query)
+			require.Equal(t, parameter, l.Error.Parameter, page+query)
+		}
+		w := post(t, h, "/exports", "format=csv&"+query)
+		require.Equal(t, http.StatusBadRequest, w.Code, query)
+	}
+	require.Empty(t, listExports(t, h).Exports)
+	require.Contains(t, get(t, h, "/authors?q=type:tag+foo:bar").Body.String(), "<code>type:tag <mark>foo</mark>:bar</code>")
+	for _, page := range []string{"/", "/authors", "/export"} {
+		require.Equal(t, http.StatusOK, get(t, h, page+"?size=5&page="+*l.Next).Code, page)
+	}
+}
+
 func clipped(s string) string { return s[:min(len(s), 80)] }
 
 // assetsAside is a page without the digests of its assets, which say nothing of

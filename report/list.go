@@ -35,17 +35,22 @@ func (q *request) size() (int, error) {
 	return n, nil
 }
 
+// page is which page of a filter's events the URL asks for.
+func (q *request) page(f audit.Filter) (size int, at place, err error) {
+	if size, err = q.size(); err != nil {
+		return 0, place{}, err
+	}
+	at, err = q.signer.place(q.values.Get("page"), f)
+	return size, at, err
+}
+
 // list reads the page that the URL asks for, of what the scope may see.
 func (q *request) list(f audit.Filter) (listing, error) {
-	size, err := q.size()
-	if err != nil {
-		return listing{}, err
-	}
 	f.Workspace = q.scope.Workspace
 	if err := f.Validate(); err != nil {
 		return listing{}, err
 	}
-	at, err := q.signer.place(q.values.Get("page"), f)
+	size, at, err := q.page(f)
 	if err != nil {
 		return listing{}, err
 	}

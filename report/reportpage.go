@@ -59,7 +59,7 @@ func (q *request) report() error {
 		if q.json {
 			return p
 		}
-		view := reportView{Form: q.formView(fm, fm.values(), nil, "", p.parameter)}
+		view := reportView{Form: q.formView(fm, nil, nil, "", p.parameter)}
 		shown := p.view(fm.Query)
 		if p.status == http.StatusBadRequest {
 			shown.Title = "This report cannot be run"
@@ -109,6 +109,16 @@ func (q *request) run(fm form) (f audit.Filter, preset string, l listing, err er
 	return f, preset, l, err
 }
 
+// wholly is what the URL asks for, for an answer that has no pages. Those of the
+// report are checked all the same: a wrong parameter is never passed over.
+func (q *request) wholly(parameters []string) (audit.Filter, error) {
+	f, _, err := q.asked(readForm(q.values), parameters)
+	if err == nil {
+		_, _, err = q.page(f)
+	}
+	return f, err
+}
+
 // asked is what the URL asks for, if it has none but those parameters.
 func (q *request) asked(fm form, parameters []string) (f audit.Filter, preset string, err error) {
 	if err := errors.Join(q.only(parameters...), q.readZone()); err != nil {
@@ -141,7 +151,7 @@ func with(values url.Values, name, value string) string {
 }
 
 // formView is the form with what there is to choose from. The values are those
-// of its URL, and the events those that it has found.
+// of its URL, and the events those that it has found, both nil if it is wrong.
 func (q *request) formView(fm form, values url.Values, events []audit.Event, whole, wrong string) formView {
 	v := formView{form: fm, Zones: commonZones, Zone: q.location.String(), Whole: whole, Wrong: wrong, Size: q.values.Get("size")}
 	if whole == "" {
@@ -160,7 +170,7 @@ func (q *request) formView(fm form, values url.Values, events []audit.Event, who
 	if err != nil {
 		q.log(err) // the report is worth more than the list
 	}
-	if v.Authors = authors; !all {
+	if v.Authors = authors; !all && whole != "" { // the list of all refuses a wrong report too
 		v.AllAuthors = q.root + "authors" + query(values)
 	}
 	v.Actions = q.choices.ticked(fm.Actions)
