@@ -105,6 +105,7 @@ func (q *request) filter(fm form) (f audit.Filter, preset string, err error) {
 	if err != nil {
 		return f, "", badQuery(err)
 	}
+	inQuery := f
 	for _, text := range fm.Actors {
 		a, ok := parseActor(text)
 		if !ok {
@@ -142,7 +143,36 @@ func (q *request) filter(fm form) (f audit.Filter, preset string, err error) {
 		return f, "", err
 	}
 	f.Workspace = q.scope.Workspace
-	return f, preset, q.opts.Catalog.Validate(f)
+	return f, preset, q.validate(f, inQuery, fm)
+}
+
+// validate names the parameter for which a filter cannot be answered.
+func (q *request) validate(f, inQuery audit.Filter, fm form) error {
+	var types []audit.EntityType
+	if fm.Type != "" {
+		types = append(types, audit.EntityType(fm.Type))
+	}
+	for _, part := range []struct {
+		parameter string
+		filter    audit.Filter
+	}{
+		{"q", inQuery},
+		{"actor", audit.Filter{Actors: f.Actors}},
+		{"action", audit.Filter{Actions: f.Actions}},
+		{"type", audit.Filter{Types: types}},
+		{"record", audit.Filter{Entities: f.Entities}},
+		{"owner", audit.Filter{Owners: f.Owners}},
+		{"origin", audit.Filter{Origins: f.Origins}},
+		{"field", audit.Filter{Fields: f.Fields}},
+		{"text", audit.Filter{Text: f.Text}},
+		{"q", f}, // what is left is its range, which may end before it begins
+	} {
+		part.filter.Workspace = f.Workspace
+		if err := q.opts.Catalog.Validate(part.filter); err != nil {
+			return badParameter(part.parameter, "%s", asSentence(err))
+		}
+	}
+	return nil
 }
 
 // formOf is the form that asks for what a filter does. The name is the preset

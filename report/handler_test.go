@@ -325,6 +325,35 @@ func TestAWrongParameterIsNeverPassedOver(t *testing.T) {
 	}
 }
 
+func TestAnErrorNamesTheParameterThatIsWrong(t *testing.T) {
+	t.Parallel()
+	h := handler(t, storyStore(t), report.Options{})
+	for target, parameter := range map[string]string{
+		"/?type=nope":                                    "type",
+		"/?type=nope&record=7":                           "type",
+		"/?type=project&record=%00":                      "record",
+		"/?actor=user:%00":                               "actor",
+		"/?" + strings.Repeat("actor=user:1&", 1001):     "actor",
+		"/?action=nope":                                  "action",
+		"/?owner=%ff":                                    "owner",
+		"/?origin=%ff":                                   "origin",
+		"/?field=%00":                                    "field",
+		"/?text=%00":                                     "text",
+		"/?q=entity:%22nope%22&type=project":             "q",
+		"/?q=created:2027-01-01..":                       "q",
+		"/?q=-type:%22nope%22&text=a":                    "q",
+		"/record?type=%00&id=7":                          "type",
+		"/record?type=project&id=%ff":                    "id",
+		"/record?type=project&id=7&size=0":               "size",
+		"/event/" + id(3).String() + "?size=0":           "size",
+		"/changeset/" + id(3).String() + "?page=altered": "page",
+	} {
+		code, l := getJSON(t, h, target)
+		require.Equal(t, http.StatusBadRequest, code, clipped(target))
+		require.Equal(t, parameter, l.Error.Parameter, clipped(target))
+	}
+}
+
 func clipped(s string) string { return s[:min(len(s), 80)] }
 
 // assetsAside is a page without the digests of its assets, which say nothing of

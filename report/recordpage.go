@@ -3,6 +3,8 @@ package report
 import (
 	"net/http"
 	"net/url"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/gormtrail/audit"
 )
@@ -32,6 +34,11 @@ func (q *request) record() error {
 	e := audit.Entity{Type: audit.EntityType(q.values.Get("type")), ID: q.values.Get("id")}
 	if e.Type == "" || e.ID == "" {
 		return badParameter("id", "A record is found by its type and its id, as in record?type=project&id=7.")
+	}
+	for parameter, text := range map[string]string{"type": string(e.Type), "id": e.ID} {
+		if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+			return badParameter(parameter, "This is not valid UTF-8 or has a NUL, and no record has such a name.")
+		}
 	}
 	l, err := q.list(audit.Filter{Entities: []audit.Entity{e}})
 	if err != nil {
