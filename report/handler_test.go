@@ -20,6 +20,10 @@ import (
 func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 	t.Parallel()
 	authorize := as(everything)
+	here, err := time.LoadLocation("localtime") // which not every machine has
+	if err != nil {
+		here = time.FixedZone("localtime", 0)
+	}
 	for name, c := range map[string]struct {
 		store audit.Store
 		opts  *report.Options
@@ -30,6 +34,7 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 		"no Authorize":           {memstore.New(), &report.Options{}, "Authorize is nil"},
 		"a short key":            {memstore.New(), &report.Options{Authorize: authorize, Key: []byte("short")}, "Key has 5 bytes"},
 		"the zone Local":         {memstore.New(), &report.Options{Authorize: authorize, Location: time.Local}, "Location is"},
+		"the machine's own zone": {memstore.New(), &report.Options{Authorize: authorize, Location: here}, "Location is"},
 		"a zone without a name":  {memstore.New(), &report.Options{Authorize: authorize, Location: time.FixedZone("here", 3600)}, "Location is"},
 		"a negative direct size": {memstore.New(), &report.Options{Authorize: authorize, MaxDirectExport: -1}, "MaxDirectExport is -1"},
 	} {
@@ -252,6 +257,9 @@ func TestHostileRequestsAreBounded(t *testing.T) {
 		"/?range=century":                            "no range",
 		"/?tz=Mars/Olympus":                          "no time zone",
 		"/?tz=Local":                                 "no time zone",
+		"/?tz=localtime":                             "no time zone",
+		"/?tz=posixrules":                            "no time zone",
+		"/?tz=./localtime":                           "no time zone",
 		"/?tz=../../etc/passwd":                      "no time zone",
 		"/?page=x":                                   "altered",
 		"/?page=" + strings.Repeat("A", 5000):        "altered",

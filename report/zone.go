@@ -1,7 +1,9 @@
 package report
 
 import (
-	"errors"
+	"fmt"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,11 +18,11 @@ func dateOf(t time.Time, loc *time.Location) (date string, ok bool) {
 }
 
 // loadZone finds a time zone by its name. Local is none: it is another zone on
-// another machine.
+// another machine, and so are the files by which machines keep their own.
 func loadZone(name string) (*time.Location, error) {
 	loc, err := time.LoadLocation(name)
-	if err == nil && strings.EqualFold(name, "local") {
-		err = errors.New("report: the zone Local is another one on another machine")
+	if err == nil && slices.ContainsFunc([]string{"local", "localtime", "posixrules"}, func(s string) bool { return strings.EqualFold(s, path.Base(name)) }) {
+		err = fmt.Errorf("report: the zone %s is another one on another machine", name)
 	}
 	return loc, err
 }
