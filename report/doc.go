@@ -34,7 +34,8 @@
 //
 // Anywhere: at the root, under a prefix, behind http.StripPrefix. The handler
 // looks at the end of the path only and links relatively, so it need not be told.
-// The path it is mounted at ends with a slash.
+// The path it is mounted at ends with a slash, and not in event/ or changeset/
+// and an id, which would be pages.
 //
 // # The state is in the address
 //

@@ -153,6 +153,9 @@ func (q *request) serve() error {
 			return q.reading(q.changeSet)
 		}
 	}
+	if id, err := uuid.Parse(at(1)); err == nil && last == "" && id.String() == at(1) && (at(2) == "event" || at(2) == "changeset") {
+		return notFound() // a page with a slash too many, and no place where one mounts this
+	}
 	switch last {
 	case "":
 		return q.reading(q.report)

@@ -206,6 +206,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 	for _, page := range []string{
 		"/nothing", "/event/x", "/event/" + id(98).String(), "/event/" + strings.ToUpper(id(3).String())[:35] + "G", "/changeset/" + id(3).String(),
 		"/record?type=project&id=8", "/assets/page.css", "/assets/../handler.go", "/settings", "/exports", "/download", "/templates/report.html",
+		"/event/" + id(3).String() + "/", "/changeset/c5000000-0000-0000-0000-000000000001/",
 	} {
 		require.Equal(t, http.StatusNotFound, get(t, h, page).Code, page)
 	}
