@@ -254,6 +254,25 @@ func TestAnExportIsForItsRequesterOnly(t *testing.T) {
 	}
 }
 
+func TestTheFileOfAnExportThatExpiredIsGone(t *testing.T) {
+	t.Parallel()
+	store, clock := storeWith(t, many(30)...), now
+	queue, err := exportjob.New(new(exportjob.Memory), exportjob.Folder(t.TempDir()), recorder(t, store),
+		&exportjob.Config{Key: []byte(strings.Repeat("k", 32)), Now: func() time.Time { return clock }, Keep: time.Hour})
+	require.NoError(t, err)
+	o := office{store, queue, &exportjob.Worker{Queue: queue, Events: store}}
+	h := o.handler(t, everything)
+	require.Equal(t, http.StatusSeeOther, post(t, h, "/exports", "format=csv").Code)
+	_, err = o.worker.Work(context.Background())
+	require.NoError(t, err)
+	link := "/" + strings.TrimPrefix(listExports(t, h).Exports[0].Download, "./")
+	require.Equal(t, http.StatusOK, get(t, h, link).Code)
+	clock = now.Add(2 * time.Hour)
+	code, l := getJSON(t, h, link)
+	require.Equal(t, http.StatusGone, code)
+	require.Equal(t, "This export has expired. Make it again.", l.Error.Message)
+}
+
 func TestAnExportOfALimitedScopeHoldsItsRecordsOnly(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, many(30)...)
