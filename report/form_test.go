@@ -214,7 +214,8 @@ func TestSpacesBelongToTheTextAndToThePlacesInTheQuery(t *testing.T) {
 	for query, place := range map[string][2]int{"   foo:bar": {3, 3}, "\n type:tag foo:bar ": {11, 3}} {
 		code, l := getJSON(t, h, "/?q="+url.QueryEscape(query))
 		require.Equal(t, http.StatusBadRequest, code, query)
-		require.Equal(t, place, [2]int{*l.Error.Offset, *l.Error.Length}, query)
+		got := [2]int{*l.Error.Offset, *l.Error.Length}
+		require.Equal(t, place, got, query)
 		require.Contains(t, get(t, h, "/?q="+url.QueryEscape(query)).Body.String(), "<mark>foo</mark>:bar", query)
 	}
 }

@@ -68,7 +68,8 @@ func TestTheDaysOfAReportStayTheSameInItsFormAndItsLinks(t *testing.T) {
 		h := handler(t, storeWith(t, events...), report.Options{})
 		target := fmt.Sprintf("/?size=10&tz=%s&from=%s&to=%s", c.zone, c.from, c.to)
 		got := controls(get(t, h, target).Body.String())
-		require.Equal(t, c.form, [2]string{got.Get("from"), got.Get("to")}, "%s: %s", target, c.why)
+		days := [2]string{got.Get("from"), got.Get("to")}
+		require.Equal(t, c.form, days, "%s: %s", target, c.why)
 		requireLinks(t, h, target, 20)
 	}
 }

@@ -182,7 +182,7 @@ func TestConditionsMayEndInAComment(t *testing.T) {
 			done := write()
 			require.NoError(t, done.Error)
 			events := eventsSince(t, store, audit.DefaultWorkspace, from)
-			require.EqualValues(t, done.RowsAffected, len(events))
+			require.Len(t, events, int(done.RowsAffected))
 			require.NotEmpty(t, events)
 			from = time.Now().UTC().Truncate(time.Microsecond)
 		}

@@ -334,8 +334,14 @@ func runFarTimes(t *testing.T, store audit.Store) {
 	require.NoError(t, store.Append(context.Background(), []audit.Event{e}))
 	future, past := time.Date(300_000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(-300_000, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, f := range []audit.Filter{
-		{From: past}, {To: future}, {From: past, To: future}, {From: future}, {To: past},
-		{Except: []audit.Filter{{From: future}}}, {Except: []audit.Filter{{From: past}}}, {Except: []audit.Filter{{To: past}}},
+		{From: past},
+		{To: future},
+		{From: past, To: future},
+		{From: future},
+		{To: past},
+		{Except: []audit.Filter{{From: future}}},
+		{Except: []audit.Filter{{From: past}}},
+		{Except: []audit.Filter{{To: past}}},
 	} {
 		f.Workspace = e.Workspace
 		require.Equal(t, f.Matches(e), len(list(t, store, f)) == 1, "a filter's times may be as far away as Filter.Validate allows: %+v", f)
