@@ -7,6 +7,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -254,24 +255,14 @@ func (p Policy) plan(workspace string, holds []audit.Filter) plan {
 	return l
 }
 
-// fitting are the holds that one filter can leave out, and the others. A window may
-// leave out all types besides.
+// fitting are the first of the holds, as many as one filter can leave out, and the
+// others. A window may leave out all types besides.
 func (l plan) fitting(holds []audit.Filter) (fit, more []audit.Filter) {
-	types := audit.Filter{Types: slices.Collect(maps.Keys(l.types))}
-	fits := func(holds ...audit.Filter) bool {
-		return (audit.Filter{Workspace: "any", Except: append(holds, types)}).Validate() == nil
-	}
-	if fits(slices.Clone(holds)...) {
-		return holds, nil
-	}
-	for _, hold := range holds {
-		if fits(append(slices.Clone(fit), hold)...) {
-			fit = append(fit, hold)
-		} else {
-			more = append(more, hold)
-		}
-	}
-	return fit, more
+	types := []audit.Filter{{Types: slices.Collect(maps.Keys(l.types))}}
+	n := sort.Search(len(holds), func(i int) bool {
+		return (audit.Filter{Workspace: "any", Except: slices.Concat(types, holds[:i+1])}).Validate() != nil
+	})
+	return holds[:n:n], holds[n:]
 }
 
 // holdsBack reports whether a hold keeps an event of the workspace.
