@@ -206,32 +206,30 @@ func (c *capture) composeArgs(ctx context.Context, args []any) ([]any, error) {
 	}
 	// What is not computed, as if the actor owned the record.
 	actor, initiator := audit.ActorFrom(ctx), audit.InitiatorFrom(ctx)
-	var self any
+	self, owns := "", false
 	for _, id := range [...]string{actor.ID, initiator.ID} {
 		if audit.OwnershipFor(actor, initiator, id) == audit.OwnershipSelf {
-			self = id
+			self, owns = id, true
 		}
 	}
-	events := []audit.Event{{Workspace: workspace, Operation: operation, Entity: audit.Entity{Type: e.kind, ID: "0"}}}
+	events := []audit.Event{{Workspace: workspace, Operation: operation, Entity: audit.Entity{Type: e.kind, ID: "0", Owner: self}}}
 	event := &events[0]
-	if self != nil {
-		event.Entity.Owner = self.(string)
-	}
-	origin := audit.OriginFrom(ctx)
 	if err := (&writer{unit: c.unit}).stamp(ctx, events); err != nil {
 		return nil, err
 	}
-	if origin != "" {
-		origin = event.Origin // as it is stored
-	}
-	if self != nil {
-		self = event.Entity.Owner
-	}
-	given, bound := any(event.Workspace), any(nil)
+	// The variables are as they are stored, of which stamping sees to it.
+	var bound, owner any
 	if only {
-		bound = given
+		bound = event.Workspace
 	}
-	args = append(args, given, bound, self, string(event.Origin), string(origin), event.Time.UnixMicro())
+	if owns {
+		owner = event.Entity.Owner
+	}
+	origin := audit.OriginFrom(ctx)
+	if origin != "" {
+		origin = event.Origin
+	}
+	args = append(args, event.Workspace, bound, owner, string(event.Origin), string(origin), event.Time.UnixMicro())
 	return p.composer.ComposeArgs(args, *event)
 }
 
